@@ -1,0 +1,70 @@
+import Foundation
+
+/// Read-only bytes that tensors share: allocated here or mapped from a file.
+/// Immutable once a `Tensor` holds it, hence safe to share between threads.
+@safe public final class TensorStorage: @unchecked Sendable {
+  private let base: UnsafeMutableRawPointer
+  public let byteCount: Int
+  private let isMapped: Bool
+
+  /// Zeroed bytes, aligned to 64.
+  public init(byteCount: Int) {
+    let size = max(byteCount, 64)
+    unsafe base = .allocate(byteCount: size, alignment: 64)
+    unsafe base.initializeMemory(as: UInt8.self, repeating: 0, count: size)
+    self.byteCount = byteCount
+    isMapped = false
+  }
+
+  /// A file's bytes, mapped read-only: nothing is copied, pages come in when touched.
+  /// The file must not be truncated while the storage lives.
+  public init(mapping path: String) throws {
+    let descriptor = unsafe open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
+    guard descriptor >= 0 else { throw LigatureError(.file, "cannot open '\(path)': \(systemErrorText())") }
+    defer { close(descriptor) }
+    var status = stat()
+    guard unsafe fstat(descriptor, &status) == 0 else {
+      throw LigatureError(.file, "cannot read the size of '\(path)': \(systemErrorText())")
+    }
+    guard status.st_mode & S_IFMT == S_IFREG else {
+      throw LigatureError(.file, "'\(path)' is not a regular file")
+    }
+    byteCount = Int(status.st_size)
+    guard byteCount > 0 else {
+      unsafe base = .allocate(byteCount: 64, alignment: 64)
+      isMapped = false
+      return
+    }
+    let address = unsafe mmap(nil, byteCount, PROT_READ, MAP_PRIVATE, descriptor, 0)
+    guard let address = unsafe address, unsafe address != MAP_FAILED else {
+      throw LigatureError(.file, "cannot map '\(path)': \(systemErrorText())")
+    }
+    unsafe base = address
+    isMapped = true
+  }
+
+  deinit {
+    if isMapped {
+      unsafe munmap(base, byteCount)
+    } else {
+      unsafe base.deallocate()
+    }
+  }
+
+  public func withUnsafeBytes<Result>(_ body: (UnsafeRawBufferPointer) throws -> Result) rethrows -> Result {
+    try unsafe body(UnsafeRawBufferPointer(start: base, count: byteCount))
+  }
+
+  /// Only for filling fresh storage, before any `Tensor` holds it.
+  package func withUnsafeMutableBytes<Result>(
+    _ body: (UnsafeMutableRawBufferPointer) throws -> Result
+  ) rethrows -> Result {
+    try unsafe body(UnsafeMutableRawBufferPointer(start: base, count: byteCount))
+  }
+
+  /// Address of the first byte. Valid while the storage lives.
+  @unsafe package var address: UnsafeRawPointer { unsafe UnsafeRawPointer(base) }
+}
+
+/// The text of the last system error of this thread.
+public func systemErrorText() -> String { unsafe String(cString: strerror(errno)) }
