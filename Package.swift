@@ -32,8 +32,10 @@ let package = Package(
   targets: [
     // Core
     module("TensorCore"),
+    module("GraphIR", ["TensorCore"]),
     // Tests
     tests("TensorCoreTests", ["TensorCore"]),
+    tests("GraphIRTests", ["GraphIR", "TensorCore"]),
   ],
   cLanguageStandard: .c11,
   cxxLanguageStandard: .cxx17

@@ -58,7 +58,7 @@ public struct LigatureError: Error, Sendable {
 extension LigatureError: CustomStringConvertible {
   public var description: String {
     var text = message
-    if let node { text = "node '\(node)': " + text }
+    if let node { text = "node \(node): " + text }
     if !operands.isEmpty { text += " [operands: \(operands.joined(separator: ", "))]" }
     if let cause { text += " (cause: \(cause))" }
     return text
