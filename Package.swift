@@ -25,11 +25,17 @@ func library(_ name: String, pkgConfig: String, debian: String) -> Target {
   .systemLibrary(name: name, pkgConfig: pkgConfig, providers: [.apt([debian])])
 }
 
+/// Kernels in C, optimised in debug builds as well: tests run them on real sizes.
+let kernelSettings: [CSetting] = [.unsafeFlags(["-O3", "-fno-math-errno", "-Wall", "-Wextra", "-Werror"])]
+
 let package = Package(
   name: "ligature",
   products: [],
   dependencies: [],
   targets: [
+    // C
+    library("COpenBLAS", pkgConfig: "openblas", debian: "libopenblas-dev"),
+    .target(name: "CKernels", dependencies: ["COpenBLAS"], cSettings: kernelSettings),
     // Core
     module("TensorCore"),
     module("GraphIR", ["TensorCore"]),
