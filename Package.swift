@@ -25,15 +25,24 @@ func library(_ name: String, pkgConfig: String, debian: String) -> Target {
   .systemLibrary(name: name, pkgConfig: pkgConfig, providers: [.apt([debian])])
 }
 
+/// A C target: its headers are in `include/`.
+func foreign(_ name: String, _ dependencies: [Target.Dependency] = []) -> Target {
+  .target(name: name, dependencies: dependencies)
+}
+
 let package = Package(
   name: "ligature",
   products: [],
   dependencies: [],
   targets: [
+    // Foreign
+    library("CProtobufC", pkgConfig: "libprotobuf-c", debian: "libprotobuf-c-dev"),
+    foreign("CONNX", ["CProtobufC"]),
     // Core
     module("TensorCore"),
     // Tests
     tests("TensorCoreTests", ["TensorCore"]),
+    tests("ONNXFormatTests", ["CONNX"]),
   ],
   cLanguageStandard: .c11,
   cxxLanguageStandard: .cxx17
