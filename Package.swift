@@ -28,20 +28,28 @@ func library(_ name: String, pkgConfig: String, debian: String) -> Target {
 /// Kernels in C, optimised in debug builds as well: tests run them on real sizes.
 let kernelSettings: [CSetting] = [.unsafeFlags(["-O3", "-fno-math-errno", "-Wall", "-Wextra", "-Werror"])]
 
+/// A C target: its headers are in `include/`.
+func foreign(_ name: String, _ dependencies: [Target.Dependency] = []) -> Target {
+  .target(name: name, dependencies: dependencies)
+}
+
 let package = Package(
   name: "ligature",
   products: [],
   dependencies: [],
   targets: [
-    // C
+    // Foreign libraries, C
     library("COpenBLAS", pkgConfig: "openblas", debian: "libopenblas-dev"),
     .target(name: "CKernels", dependencies: ["COpenBLAS"], cSettings: kernelSettings),
+    library("CProtobufC", pkgConfig: "libprotobuf-c", debian: "libprotobuf-c-dev"),
+    foreign("CONNX", ["CProtobufC"]),
     // Core
     module("TensorCore"),
     module("GraphIR", ["TensorCore"]),
     // Tests
     tests("TensorCoreTests", ["TensorCore"]),
     tests("GraphIRTests", ["GraphIR", "TensorCore"]),
+    tests("ONNXFormatTests", ["CONNX"]),
   ],
   cLanguageStandard: .c11,
   cxxLanguageStandard: .cxx17
