@@ -46,6 +46,8 @@ let package = Package(
     // Core
     module("TensorCore"),
     module("GraphIR", ["TensorCore"]),
+    module("Operators", ["GraphIR", "TensorCore"]),
+    module("Kernels", ["CKernels", "GraphIR", "Operators", "TensorCore"]),
     // Tests
     tests("TensorCoreTests", ["TensorCore"]),
     tests("GraphIRTests", ["GraphIR", "TensorCore"]),

@@ -1,0 +1,10 @@
+extension KernelTable {
+  /// A kernel for every operator of `OperatorSet.standard`, one family a line.
+  public static let standard: KernelTable = {
+    var table = KernelTable()
+    let registrations: [(inout KernelTable) -> Void] = [
+    ]
+    for register in registrations { register(&table) }
+    return table
+  }()
+}
