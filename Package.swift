@@ -48,6 +48,7 @@ let package = Package(
     module("GraphIR", ["TensorCore"]),
     module("Operators", ["GraphIR", "TensorCore"]),
     module("Kernels", ["CKernels", "GraphIR", "Operators", "TensorCore"]),
+    module("Runtime", ["GraphIR", "Kernels", "TensorCore"]),
     // Tests
     tests("TensorCoreTests", ["TensorCore"]),
     tests("GraphIRTests", ["GraphIR", "TensorCore"]),

@@ -12,10 +12,14 @@ public struct Tensor: Sendable {
   public var count: Int { element == .string ? strings.count : byteCount / max(element.byteSize, 1) }
   public let byteCount: Int
 
-  /// A view of bytes that are already there. Throws when `storage` is too short for the shape.
+  /// A view of bytes that are already there. Throws when `storage` is too short for the shape,
+  /// or `byteOffset` is not a multiple of the element size.
   public init(_ element: ElementType, _ shape: [Int], storage: TensorStorage, byteOffset: Int = 0) throws {
     let byteCount = try Checked.byteCount(element, shape)
     guard element.byteSize > 0 else { throw LigatureError(.type, "\(element) tensors have no flat bytes") }
+    guard byteOffset % element.byteSize == 0 else {
+      throw LigatureError(.format, "a \(element) tensor cannot start at the unaligned byte \(byteOffset)")
+    }
     guard byteOffset >= 0, try Checked.add(byteOffset, byteCount) <= storage.byteCount else {
       throw LigatureError(
         .format,

@@ -1,0 +1,149 @@
+import GraphIR
+import Kernels
+import TensorCore
+
+/// A stretch of nodes for one set of input sizes, with everything decided: steps, addresses, peak memory.
+///
+/// Where the size of a node's result cannot be known before running, the plan ends in a `Tail`: that node is run on
+/// its own, and what follows is planned when the sizes are there.
+@safe final class Plan {
+  /// Where a slot's address comes from.
+  enum Place {
+    case arena(offset: Int)
+    case constant(Tensor)
+    case entry(Int)
+  }
+  struct PlannedStep {
+    let node: NodeID
+    let body: Step.Body
+    let workspaceOffset: Int
+  }
+  /// A value that outlives the plan: an output, or what the tail still needs.
+  struct Exit {
+    let value: ValueID
+    let element: ElementType
+    let shape: [Int]
+    let slot: Int
+  }
+  /// The node that needs values to know its sizes, and all nodes after it.
+  struct Tail {
+    let node: NodeID
+    let rest: ArraySlice<NodeID>
+    let known: [ValueID: Tensor]
+    let cache: PlanCache
+  }
+
+  let entryShapes: [[Int]]
+  let steps: [PlannedStep]
+  let places: [Place]
+  let exits: [Exit]
+  let tail: Tail?
+  let memory: MemoryUse
+  private let addresses: UnsafeMutablePointer<UnsafeMutableRawPointer>
+  private var boundTo: UnsafeMutableRawPointer?
+
+  init(
+    entryShapes: [[Int]], steps: [PlannedStep], places: [Place], exits: [Exit], tail: Tail?, memory: MemoryUse
+  ) {
+    self.entryShapes = entryShapes
+    self.steps = steps
+    self.places = places
+    self.exits = exits
+    self.tail = tail
+    self.memory = memory
+    unsafe addresses = .allocate(capacity: max(places.count, 1))
+  }
+
+  deinit { unsafe addresses.deallocate() }
+
+  /// Settles all addresses. Cheap when the arena has not moved since the last time.
+  func bind(arena: UnsafeMutableRawPointer, entries: [Tensor]) {
+    let moved = unsafe boundTo != arena
+    for (slot, place) in places.enumerated() {
+      switch place {
+      case .arena(let offset): if moved { unsafe addresses[slot] = arena + offset }
+      case .constant(let tensor):
+        if moved { unsafe addresses[slot] = UnsafeMutableRawPointer(mutating: tensor.address) }
+      case .entry(let index): unsafe addresses[slot] = UnsafeMutableRawPointer(mutating: entries[index].address)
+      }
+    }
+    unsafe boundTo = unsafe arena
+  }
+
+  /// The loop. Allocates nothing.
+  func run(arena: UnsafeMutableRawPointer, pool: OpaquePointer?, observer: (any StepObserver)?) throws(StepFailure) {
+    for (index, step) in steps.enumerated() {
+      do {
+        try step.body(
+          unsafe StepMemory(addresses: UnsafePointer(addresses), workspace: arena + step.workspaceOffset, pool: pool))
+      } catch {
+        throw StepFailure(node: step.node, cause: error)
+      }
+      observer?.didRun(index)
+    }
+  }
+
+  /// Bytes of an exit. Valid until the next run.
+  func bytes(of exit: Exit) -> UnsafeRawBufferPointer {
+    let count = exit.shape.reduce(exit.element.byteSize, *)
+    return unsafe UnsafeRawBufferPointer(start: addresses[exit.slot], count: count)
+  }
+
+  /// An exit's content, copied.
+  func tensor(of exit: Exit) throws -> Tensor {
+    try unsafe Tensor(exit.element, exit.shape) { unsafe $0.copyMemory(from: bytes(of: exit)) }
+  }
+}
+
+struct StepFailure: Error {
+  let node: NodeID
+  let cause: any Error
+}
+
+/// Told after every step, with the step's place in the plan.
+public protocol StepObserver: AnyObject, Sendable {
+  func didRun(_ step: Int)
+}
+
+/// What a plan takes of memory, known before anything runs.
+public struct MemoryUse: Sendable, Equatable, Codable {
+  /// Bytes of the arena: the peak.
+  public var arena = 0
+  /// The largest sum of tensors and workspaces needed at once: what no plan can go below.
+  public var lowerBound = 0
+  /// What all intermediate tensors would take together, each in a place of its own.
+  public var sumOfAll = 0
+  /// Bytes of constants.
+  public var constants = 0
+
+  public init() {}
+}
+
+/// The plans of a session by input sizes: at most `capacity`, the one that was not used for longest goes first.
+final class PlanCache {
+  private let capacity: Int
+  private var plans: [Plan] = []  // the latest used last
+
+  init(capacity: Int) { self.capacity = max(capacity, 1) }
+
+  /// Finds without allocating.
+  func plan(for entries: [Tensor]) -> Plan? {
+    guard let index = plans.lastIndex(where: { $0.fits(entries) }) else { return nil }
+    if index != plans.count - 1 { plans.append(plans.remove(at: index)) }
+    return plans.last
+  }
+
+  func insert(_ plan: Plan) {
+    if plans.count == capacity { plans.removeFirst() }
+    plans.append(plan)
+  }
+
+  var count: Int { plans.count }
+}
+
+extension Plan {
+  fileprivate func fits(_ entries: [Tensor]) -> Bool {
+    for (shape, entry) in zip(entryShapes, entries) where shape != entry.shape { return false }
+    return true
+  }
+}

@@ -1,0 +1,121 @@
+import GraphIR
+import Kernels
+import TensorCore
+
+/// Makes plans: infers all sizes, folds what follows from sizes, prepares kernels, lays out memory.
+struct Planner {
+  let graph: Graph
+  let evaluator: Evaluator
+  let packed: PackedConstants
+  /// Results of at most this many bytes are computed while planning when all operands are known.
+  static let foldLimit = 16 << 20
+
+  /// What planning knows of each value so far.
+  private struct Knowledge {
+    var sizes: [ValueID: TensorType] = [:]
+    var tensors: [ValueID: Tensor] = [:]
+  }
+
+  /// - Parameters:
+  ///   - nodes: in topological order.
+  ///   - entries: the values that are there before the first step, with their sizes.
+  ///   - known: contents of values that earlier planning settled.
+  func plan(
+    _ nodes: ArraySlice<NodeID>, entries: [(value: ValueID, type: TensorType)], known: [ValueID: Tensor],
+    planCapacity: Int
+  ) throws -> Plan {
+    var knowledge = Knowledge()
+    knowledge.tensors = known
+    for entry in entries { knowledge.sizes[entry.value] = entry.type }
+    var scheduled: [(node: NodeID, outputs: [TensorType])] = []
+    var stop: Int?
+    for index in nodes.indices {
+      let id = nodes[index]
+      do {
+        guard let types = try settle(id, &knowledge) else {
+          stop = index
+          break
+        }
+        if !types.isEmpty { scheduled.append((id, types)) }
+      } catch let error as LigatureError {
+        throw error.at(node: label(id))
+      }
+    }
+    let tail = stop.map {
+      Plan.Tail(
+        node: nodes[$0], rest: nodes[($0 + 1)...], known: knowledge.tensors, cache: PlanCache(capacity: planCapacity))
+    }
+    var assembly = Assembly(planner: self, entries: entries.map(\.value))
+    return try assembly.assemble(
+      scheduled, sizes: knowledge.sizes, known: knowledge.tensors, exits: exits(tail), tail: tail,
+      entryShapes: entries.map { $0.type.sizes ?? [] })
+  }
+
+  func label(_ id: NodeID) -> String { "\(graph[id].name) (\(graph[id].op.name))" }
+
+  /// Infers one node. Returns the types of its outputs if it must run, nothing if all of them are now known
+  /// constants, and `nil` if their sizes depend on values that only running can tell.
+  private func settle(_ id: NodeID, _ knowledge: inout Knowledge) throws -> [TensorType]? {
+    let node = graph[id]
+    let tensors = node.inputs.map { $0.flatMap { tensor($0, knowledge) } }
+    let context = InferenceContext(
+      inputs: node.inputs.map { $0.map { type($0, knowledge) } }, constants: tensors,
+      contents: node.inputs.map { _ in nil }, outputCount: node.outputs.count)
+    if node.op.traits.contains(.hasDataDependentShape) { return nil }
+    let (types, contents) = try Graph.infer(node.op, context, node: "")
+    guard types.prefix(node.outputs.count).allSatisfy({ $0.sizes != nil }) else { return nil }
+    if let contents, node.outputs.count == 1, let output = node.outputs[0],
+      let tensor = try constant(contents, types[0])
+    {
+      knowledge.tensors[output] = tensor
+      return []
+    }
+    if let folded = try fold(node, tensors, types) {
+      for case (let output?, let tensor) in zip(node.outputs, folded) { knowledge.tensors[output] = tensor }
+      return []
+    }
+    for case (let output?, let type) in zip(node.outputs, types) { knowledge.sizes[output] = type }
+    return Array(types.prefix(node.outputs.count))
+  }
+
+  private func fold(_ node: Node, _ tensors: [Tensor?], _ types: [TensorType]) throws -> [Tensor]? {
+    guard !node.op.traits.contains(.isImpure), node.captures.isEmpty else { return nil }
+    for (input, tensor) in zip(node.inputs, tensors) where input != nil && tensor == nil { return nil }
+    var bytes = 0
+    for type in types.prefix(node.outputs.count) {
+      bytes = try Checked.add(bytes, Checked.byteCount(type.element, type.sizes ?? []))
+    }
+    guard bytes <= Planner.foldLimit else { return nil }
+    return try evaluator.evaluate(node.op, tensors, outputCount: node.outputs.count)
+  }
+
+  private func constant(_ contents: [Dimension], _ type: TensorType) throws -> Tensor? {
+    let values = contents.compactMap(\.value)
+    guard values.count == contents.count, let sizes = type.sizes else { return nil }
+    switch type.element {
+    case .int64: return try Tensor(values.map(Int64.init), sizes)
+    case .int32:
+      let narrow = values.compactMap { Int32(exactly: $0) }
+      return narrow.count == values.count ? try Tensor(narrow, sizes) : nil
+    default: return nil
+    }
+  }
+
+  private func tensor(_ id: ValueID, _ knowledge: Knowledge) -> Tensor? { knowledge.tensors[id] ?? graph[id].tensor }
+
+  private func type(_ id: ValueID, _ knowledge: Knowledge) -> TensorType {
+    if let tensor = tensor(id, knowledge) { return TensorType(tensor.element, sizes: tensor.shape) }
+    return knowledge.sizes[id] ?? graph[id].type
+  }
+
+  /// The values that must survive the plan: the outputs, and what the tail reads.
+  private func exits(_ tail: Plan.Tail?) -> [ValueID] {
+    var exits = graph.outputs
+    if let tail {
+      exits += graph[tail.node].operands
+      for id in tail.rest { exits += graph[id].operands }
+    }
+    var seen = Set<ValueID>()
+    return exits.filter { seen.insert($0).inserted }
+  }
+}

@@ -1,0 +1,232 @@
+import Foundation
+public import GraphIR
+public import Kernels
+public import TensorCore
+
+/// A graph made ready to run: prepared once for each set of input sizes, run as often as wanted.
+///
+/// Runs of one session take turns; use one session per thread to overlap them.
+@safe public final class Session: @unchecked Sendable {
+  public struct Options: Sendable {
+    /// Threads that kernels share their work on; results do not depend on it.
+    public var threads = ProcessInfo.processInfo.activeProcessorCount
+    /// The most bytes that a plan's arena may take; more is an error before anything runs.
+    public var memoryLimit = 2 << 30
+    /// How many plans (sets of input sizes) are kept.
+    public var planCapacity = 32
+
+    public init() {}
+  }
+
+  public let graph: Graph
+  public let options: Options
+  private let planner: Planner
+  private let order: [NodeID]
+  private let pool: ThreadPool
+  private let packed = PackedConstants()
+  private let plans: PlanCache
+  private var arena = Arena()
+  private let lock = NSLock()
+
+  /// - Throws: `.unsupported`, naming the node, when an operator has no kernel.
+  public init(_ graph: Graph, options: Options = Options(), kernels: KernelTable = .standard) throws {
+    self.graph = graph
+    self.options = options
+    order = graph.order
+    for id in order where !kernels.canRun(graph[id].op) {
+      throw LigatureError(
+        .unsupported,
+        "the operator \(graph[id].op.name) is not supported; export the model without it, or see README, \"Add an operator\"",
+        node: graph[id].name)
+    }
+    for id in graph.inputs + graph.outputs where graph[id].type.element == .string {
+      throw LigatureError(.unsupported, "'\(graph[id].name)' is a string tensor, which kernels do not compute with")
+    }
+    pool = ThreadPool(threads: options.threads)
+    let evaluator = Evaluator(kernels: kernels, pool: pool, byteLimit: options.memoryLimit)
+    planner = Planner(graph: graph, evaluator: evaluator, packed: packed)
+    plans = PlanCache(capacity: options.planCapacity)
+  }
+
+  /// Names and types of the inputs, in order.
+  public var inputs: [(name: String, type: TensorType)] { graph.inputs.map { (graph[$0].name, graph[$0].type) } }
+
+  public var outputNames: [String] { graph.outputNames }
+
+  /// Runs the graph and copies the outputs, in order.
+  ///
+  /// - Parameter inputs: in the order of `self.inputs`.
+  /// - Throws: `.shape`, `.type` or `.arity` for inputs that do not fit, `.limit` when the plan is too large.
+  public func run(_ inputs: [Tensor], observer: (any StepObserver)? = nil) throws -> [Tensor] {
+    try run(inputs, observer: observer) { results in try results.tensors() }
+  }
+
+  /// The same with inputs by name.
+  public func run(_ inputs: [String: Tensor]) throws -> [String: Tensor] {
+    for name in inputs.keys where !self.inputs.contains(where: { $0.name == name }) {
+      let known = self.inputs.map(\.name).joined(separator: ", ")
+      throw LigatureError(.usage, "the graph has no input '\(name)'; it has: \(known)")
+    }
+    let ordered = try self.inputs.map { input in
+      guard let tensor = inputs[input.name] else { throw LigatureError(.usage, "input '\(input.name)' is missing") }
+      return tensor
+    }
+    return Dictionary(uniqueKeysWithValues: zip(outputNames, try run(ordered)))
+  }
+
+  /// Runs the graph and lends the outputs: after the first run with given sizes, nothing is allocated.
+  public func run<Result>(
+    _ inputs: [Tensor], observer: (any StepObserver)? = nil, _ body: (Results) throws -> Result
+  ) throws -> Result {
+    lock.lock()
+    defer { lock.unlock() }
+    try check(inputs)
+    let plan = try self.plan(inputs)
+    try execute(plan, inputs, observer)
+    guard let tail = plan.tail else { return try body(Results(session: self, plan: plan)) }
+    return try continueAfter(plan, tail, inputs, observer, body)
+  }
+
+  /// What a run with inputs of these shapes takes, without running anything.
+  /// Counts the part before the first node whose size depends on values.
+  public func memoryUse(_ shapes: [[Int]]) throws -> MemoryUse {
+    lock.lock()
+    defer { lock.unlock() }
+    let types = zip(graph.inputs, shapes).map { (value: $0, type: TensorType(graph[$0].type.element, sizes: $1)) }
+    return try makePlan(entries: types).memory
+  }
+
+  /// The nodes that the steps of the latest plan for these inputs run, for profiles: step to node.
+  public func steps(for inputs: [Tensor]) throws -> [NodeID] {
+    lock.lock()
+    defer { lock.unlock() }
+    return try plan(inputs).steps.map(\.node)
+  }
+
+  /// How many plans are kept at present.
+  public var planCount: Int { lock.withLock { plans.count } }
+  /// Bytes of the arena at present, and of the weights packed so far.
+  public var arenaByteCount: Int { lock.withLock { arena.byteCount } }
+  public var packedByteCount: Int { packed.byteCount }
+}
+
+// ── Planning and running ────────────────────────────────────────────────────
+extension Session {
+  private func check(_ inputs: [Tensor]) throws {
+    guard inputs.count == graph.inputs.count else {
+      throw LigatureError(.arity, "the graph takes \(graph.inputs.count) inputs, but \(inputs.count) are given")
+    }
+    for (id, tensor) in zip(graph.inputs, inputs) {
+      let declared = graph[id].type
+      var fits = declared.element == tensor.element
+      if let shape = declared.shape {
+        fits = fits && shape.count == tensor.shape.count
+        if fits { for (a, b) in zip(shape, tensor.shape) where a.value != nil && a.value != b { fits = false } }
+      }
+      guard fits else {
+        throw LigatureError(
+          .shape, "input '\(graph[id].name)' must be \(declared), but is \(tensor.element)\(tensor.shape)")
+      }
+    }
+  }
+
+  private func plan(_ inputs: [Tensor]) throws -> Plan {
+    if let plan = plans.plan(for: inputs) { return plan }
+    let entries = zip(graph.inputs, inputs).map { (value: $0, type: TensorType($1.element, sizes: $1.shape)) }
+    let plan = try makePlan(entries: entries)
+    plans.insert(plan)
+    return plan
+  }
+
+  private func makePlan(entries: [(value: ValueID, type: TensorType)]) throws -> Plan {
+    try planner.plan(order[...], entries: entries, known: [:], planCapacity: options.planCapacity)
+  }
+
+  private func execute(_ plan: Plan, _ entries: [Tensor], _ observer: (any StepObserver)?) throws {
+    guard plan.memory.arena <= options.memoryLimit else {
+      throw LigatureError(
+        .limit,
+        "needs an arena of \(plan.memory.arena) bytes, \(plan.memory.arena - options.memoryLimit) more than the memory limit of \(options.memoryLimit); raise the limit or make the input smaller"
+      )
+    }
+    arena.reserve(plan.memory.arena)
+    unsafe plan.bind(arena: arena.base, entries: entries)
+    do {
+      try unsafe plan.run(arena: arena.base, pool: pool.handle, observer: observer)
+    } catch {
+      let node = graph[error.node]
+      guard let cause = error.cause as? LigatureError else { throw error.cause }
+      throw cause.at(
+        node: planner.label(error.node), operands: node.inputs.map { $0.map { graph[$0].type.description } ?? "none" })
+    }
+  }
+
+  /// Runs the node whose sizes only values tell, then what follows it, until no such node is left.
+  private func continueAfter<Result>(
+    _ head: Plan, _ firstTail: Plan.Tail, _ inputs: [Tensor], _ observer: (any StepObserver)?,
+    _ body: (Results) throws -> Result
+  ) throws -> Result {
+    var (plan, tail) = (head, firstTail)
+    while true {
+      var carried: [(value: ValueID, tensor: Tensor)] = try plan.exits
+        .filter { tail.known[$0.value] == nil && graph[$0.value].tensor == nil }
+        .map { ($0.value, try plan.tensor(of: $0)) }
+      let byValue = Dictionary(uniqueKeysWithValues: carried.map { ($0.value, $0.tensor) })
+      let node = graph[tail.node]
+      let results: [Tensor]
+      do {
+        let operands = node.inputs.map { $0.flatMap { byValue[$0] ?? tail.known[$0] ?? graph[$0].tensor } }
+        results = try planner.evaluator.evaluate(node.op, operands, outputCount: node.outputs.count)
+      } catch let error as LigatureError {
+        throw error.at(node: planner.label(tail.node))
+      }
+      for case (let output?, let tensor) in zip(node.outputs, results) { carried.append((output, tensor)) }
+      let entries = carried.map(\.tensor)
+      let next: Plan
+      if let known = tail.cache.plan(for: entries) {
+        next = known
+      } else {
+        next = try planner.plan(
+          tail.rest, entries: carried.map { ($0.value, TensorType($0.tensor.element, sizes: $0.tensor.shape)) },
+          known: tail.known, planCapacity: options.planCapacity)
+        tail.cache.insert(next)
+      }
+      try execute(next, entries, observer)
+      plan = next
+      guard let following = next.tail else {
+        return try withExtendedLifetime(entries) { try body(Results(session: self, plan: next)) }
+      }
+      tail = following
+    }
+  }
+}
+
+/// The outputs of a run, lent until its closure returns.
+public struct Results {
+  private let session: Session
+  private let plan: Plan
+
+  init(session: Session, plan: Plan) {
+    self.session = session
+    self.plan = plan
+  }
+
+  public var count: Int { session.graph.outputs.count }
+
+  private func exit(_ index: Int) throws -> Plan.Exit {
+    let value = session.graph.outputs[index]
+    for exit in plan.exits where exit.value == value { return exit }
+    throw LigatureError(.cycle, "the output '\(session.graph.outputNames[index])' was not made")
+  }
+
+  public func element(_ index: Int) throws -> ElementType { try exit(index).element }
+  public func shape(_ index: Int) throws -> [Int] { try exit(index).shape }
+
+  /// The bytes of an output, row-major, where the run left them.
+  public func withUnsafeBytes<Result>(_ index: Int, _ body: (UnsafeRawBufferPointer) throws -> Result) throws -> Result {
+    try unsafe body(plan.bytes(of: try exit(index)))
+  }
+
+  public func tensor(_ index: Int) throws -> Tensor { try plan.tensor(of: exit(index)) }
+  public func tensors() throws -> [Tensor] { try (0..<count).map(tensor) }
+}
