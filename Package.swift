@@ -50,6 +50,8 @@ let package = Package(
     module("Kernels", ["CKernels", "GraphIR", "Operators", "TensorCore"]),
     module("Runtime", ["GraphIR", "Kernels", "TensorCore"]),
     // Tests
+    .target(name: "CAllocationCounter", path: "Tests/TestSupport/CAllocationCounter"),
+    tests("RuntimeTests", ["CAllocationCounter", "GraphIR", "Kernels", "Runtime", "TensorCore"]),
     tests("TensorCoreTests", ["TensorCore"]),
     tests("GraphIRTests", ["GraphIR", "TensorCore"]),
     tests("ONNXFormatTests", ["CONNX"]),

@@ -167,6 +167,7 @@ extension Session {
     _ body: (Results) throws -> Result
   ) throws -> Result {
     var (plan, tail) = (head, firstTail)
+    var alive = inputs  // exits of a plan may lie in its entries
     while true {
       var carried: [(value: ValueID, tensor: Tensor)] = try plan.exits
         .filter { tail.known[$0.value] == nil && graph[$0.value].tensor == nil }
@@ -182,6 +183,8 @@ extension Session {
       }
       for case (let output?, let tensor) in zip(node.outputs, results) { carried.append((output, tensor)) }
       let entries = carried.map(\.tensor)
+      withExtendedLifetime(alive) {}
+      alive = entries
       let next: Plan
       if let known = tail.cache.plan(for: entries) {
         next = known
