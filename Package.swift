@@ -20,6 +20,16 @@ func program(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
 func tests(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
   .testTarget(name: name, dependencies: dependencies, swiftSettings: swiftSettings)
 }
+/// Our own C or C++ over foreign libraries, with a plain C header.
+func shim(
+  _ name: String, links libraries: [String], headers: [String] = [], _ dependencies: [Target.Dependency] = []
+) -> Target {
+  let flags = headers.map { "-I\($0)" } + ["-Wall", "-Wextra", "-Werror"]
+  return .target(
+    name: name, dependencies: dependencies,
+    cSettings: [.unsafeFlags(flags)], cxxSettings: [.unsafeFlags(flags)],
+    linkerSettings: libraries.map { .linkedLibrary($0) })
+}
 /// A foreign library that pkg-config knows: nothing but a module map.
 func library(_ name: String, pkgConfig: String, debian: String) -> Target {
   .systemLibrary(name: name, pkgConfig: pkgConfig, providers: [.apt([debian])])
@@ -55,6 +65,17 @@ let package = Package(
     tests("TensorCoreTests", ["TensorCore"]),
     tests("GraphIRTests", ["GraphIR", "TensorCore"]),
     tests("ONNXFormatTests", ["CONNX"]),
+    // Imaging. Debian's OpenCV core and imgproc come without a pkg-config file.
+    shim("COpenCV", links: ["opencv_imgproc", "opencv_core"], headers: ["/usr/include/opencv4"]),
+    shim("CClipper", links: ["polyclipping"]),
+    shim("CJPEG", links: ["jpeg"]),
+    library("CSPNG", pkgConfig: "spng", debian: "libspng-dev"),
+    library("CWebP", pkgConfig: "libwebp", debian: "libwebp-dev"),
+    library("CGEOS", pkgConfig: "geos", debian: "libgeos-dev"),
+    module("Imaging", ["TensorCore", "COpenCV", "CClipper", "CJPEG", "CSPNG", "CWebP", "CGEOS"]),
+    // Tests
+    tests("TensorCoreTests", ["TensorCore"]),
+    tests("ImagingTests", ["Imaging", "TensorCore"]),
   ],
   cLanguageStandard: .c11,
   cxxLanguageStandard: .cxx17

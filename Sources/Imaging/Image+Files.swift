@@ -1,0 +1,158 @@
+internal import Glibc
+internal import TensorCore
+
+extension Raster where Scalar == UInt8 {
+  /// Reads a JPEG, PNG or WebP file: 1 channel (grey), 3 (RGB) or 4 (RGBA), EXIF orientation applied if asked.
+  ///
+  /// Throws `.file` when it cannot be read, `.format` when it is empty, incomplete, damaged or of another format,
+  /// and `.limit` when it, or the picture that its header announces, is larger than allowed.
+  public static func load(
+    path: String, limits: ImageLimits = .standard, applyingOrientation: Bool = true
+  ) throws -> Image {
+    try naming(path) {
+      try decode(readFile(path, limit: limits.maximumFileBytes), limits: limits, applyingOrientation: applyingOrientation)
+    }
+  }
+
+  /// The same from bytes in memory.
+  public static func decode(
+    _ bytes: [UInt8], limits: ImageLimits = .standard, applyingOrientation: Bool = true
+  ) throws -> Image {
+    let (image, metadata) = try decodeAsStored(bytes, limits)
+    guard applyingOrientation else { return image }
+    return try metadata.orientation.turns.reduce(image) { try $0.turned($1) }
+  }
+
+  /// What the header says, without decoding the picture. Errors as `load`.
+  public static func metadata(path: String, limits: ImageLimits = .standard) throws -> ImageMetadata {
+    try naming(path) { try metadata(of: readFile(path, limit: limits.maximumFileBytes), limits: limits) }
+  }
+
+  public static func metadata(of bytes: [UInt8], limits: ImageLimits = .standard) throws -> ImageMetadata {
+    switch try sniff(bytes) {
+    case .jpeg: return try checked(JPEG.metadata(bytes), limits)
+    case .png: return try PNG.metadata(bytes, limits: limits)
+    case .webp: return try checked(WebP.metadata(bytes), limits)
+    }
+  }
+
+  /// The bytes of a file of that format. `quality`, from 1 to 100, is JPEG's. WebP is not written.
+  public func encoded(as format: ImageFormat, quality: Int = 92) throws -> [UInt8] {
+    switch format {
+    case .jpeg: return try JPEG.encode(self, quality: quality)
+    case .png: return try PNG.encode(self)
+    case .webp: throw LigatureError(.unsupported, "WebP is only read; write PNG or JPEG")
+    }
+  }
+
+  /// Writes PNG or JPEG, as the ending of the name says. Whoever looks sees the old file or the whole new one.
+  public func save(path: String, quality: Int = 92) throws {
+    let name = path.lowercased()
+    let format: ImageFormat
+    if name.hasSuffix(".png") {
+      format = .png
+    } else if name.hasSuffix(".jpg") || name.hasSuffix(".jpeg") {
+      format = .jpeg
+    } else {
+      throw LigatureError(.usage, "'\(path)' ends in neither .png nor .jpg: choose one")
+    }
+    try naming(path) { try writeFile(encoded(as: format, quality: quality), to: path) }
+  }
+
+  // ── Inside ────────────────────────────────────────────────────────────────
+
+  private static func decodeAsStored(_ bytes: [UInt8], _ limits: ImageLimits) throws -> (Image, ImageMetadata) {
+    switch try sniff(bytes) {
+    case .jpeg:
+      let metadata = try checked(JPEG.metadata(bytes), limits)
+      return (try JPEG.decode(bytes, metadata), metadata)
+    case .png:
+      return try PNG.decode(bytes, limits: limits)
+    case .webp:
+      let metadata = try checked(WebP.metadata(bytes), limits)
+      return (try WebP.decode(bytes, metadata), metadata)
+    }
+  }
+
+  private static func checked(_ metadata: ImageMetadata, _ limits: ImageLimits) throws -> ImageMetadata {
+    try limits.check(metadata.format, width: metadata.width, height: metadata.height)
+    return metadata
+  }
+
+  private static func sniff(_ bytes: [UInt8]) throws -> ImageFormat {
+    guard !bytes.isEmpty else { throw LigatureError(.format, "the file is empty") }
+    guard let format = ImageFormat(sniffing: bytes) else {
+      let start = bytes.prefix(8).map { String($0, radix: 16) }.joined(separator: " ")
+      throw LigatureError(.format, "neither JPEG, PNG nor WebP (it starts with \(start)); convert it to one of them")
+    }
+    return format
+  }
+}
+
+/// Puts the path in front of an error's message.
+private func naming<Result>(_ path: String, _ body: () throws -> Result) throws -> Result {
+  do {
+    return try body()
+  } catch var error as LigatureError {
+    if !error.message.contains("'\(path)'") { error.message = "'\(path)': " + error.message }
+    throw error
+  }
+}
+
+/// All bytes of a regular file of at most `limit` bytes.
+private func readFile(_ path: String, limit: Int) throws -> [UInt8] {
+  // Not blocking: opening a pipe that nobody writes to would wait for ever.
+  let descriptor = unsafe open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
+  guard descriptor >= 0 else { throw LigatureError(.file, "cannot open '\(path)': \(systemErrorText())") }
+  defer { close(descriptor) }
+  var status = stat()
+  guard unsafe fstat(descriptor, &status) == 0 else {
+    throw LigatureError(.file, "cannot read the size of '\(path)': \(systemErrorText())")
+  }
+  guard status.st_mode & S_IFMT == S_IFREG else { throw LigatureError(.file, "'\(path)' is not a regular file") }
+  let size = Int(status.st_size)
+  guard size <= limit else {
+    throw LigatureError(
+      .limit, "'\(path)' has \(size) bytes, the limit is \(limit); raise ImageLimits.maximumFileBytes to read it")
+  }
+  return try unsafe [UInt8](unsafeUninitializedCapacity: size) { buffer, count in
+    while count < size {
+      let got = unsafe read(descriptor, buffer.baseAddress! + count, size - count)
+      if got < 0, errno == EINTR { continue }
+      guard got >= 0 else { throw LigatureError(.file, "cannot read '\(path)': \(systemErrorText())") }
+      if got == 0 { break }
+      count += got
+    }
+  }
+}
+
+/// Writes beside the target and renames, so that a crash or a full disk leaves no half file.
+package func writeFile(_ bytes: [UInt8], to path: String) throws {
+  func failure(_ what: String) -> LigatureError {
+    LigatureError(.file, "cannot \(what) '\(path)': \(systemErrorText()); is the folder there and writable?")
+  }
+  var template = Array("\(path).XXXXXX".utf8CString)
+  let descriptor = unsafe mkstemp(&template)
+  guard descriptor >= 0 else { throw failure("create") }
+  let temporary = unsafe template.withUnsafeBufferPointer { unsafe String(cString: $0.baseAddress!) }
+  var isDone = false
+  defer { if !isDone { unsafe unlink(temporary) } }
+  do {
+    defer { close(descriptor) }
+    try unsafe bytes.withUnsafeBytes { buffer in
+      var written = 0
+      while written < buffer.count {
+        let count = unsafe write(descriptor, buffer.baseAddress! + written, buffer.count - written)
+        if count < 0, errno == EINTR { continue }
+        guard count > 0 else { throw failure("write") }
+        written += count
+      }
+    }
+    // mkstemp makes files for the owner alone; a picture gets what any new file gets.
+    let mask = umask(0)
+    umask(mask)
+    guard fchmod(descriptor, 0o666 & ~mask) == 0 else { throw failure("write") }
+  }
+  guard unsafe rename(temporary, path) == 0 else { throw failure("replace") }
+  isDone = true
+}
