@@ -159,10 +159,12 @@ static void transpose_tile(
       transpose_4x4(from + i * step_inner + c * 4, step_inner, to + c * step_cross + i * 4, step_cross);
     }
   }
-  for (long c = 0; c < cross; c++) {
-    long start = c < whole_cross ? whole_inner : 0;
-    strided_row(
-      from + start * step_inner + c * size, to + c * step_cross + start * size, inner - start, size, step_inner, size);
+  // What the squares leave: whole columns of the tile, then the ends of the others.
+  for (long i = whole_inner; i < inner; i++) {
+    strided_row(from + i * step_inner, to + i * size, cross, size, size, step_cross);
+  }
+  for (long c = whole_cross; c < cross; c++) {
+    strided_row(from + c * size, to + c * step_cross, whole_inner, size, step_inner, size);
   }
 }
 
