@@ -1,0 +1,262 @@
+#include "elementwise.h"
+
+#include <stddef.h>
+
+#include "isa.h"
+#include "vmath.h"
+
+typedef void (*unary_f32)(const float *, float *, long, float, float);
+
+// The sign of zero and NaN follow x where the formula allows it: comparisons are written so that NaN falls through.
+#define LIG_UNARY_LIST(U) \
+  U(LIG_RELU, x < 0.0f ? 0.0f : x) \
+  U(LIG_SIGMOID, lig_sigmoidf(x)) \
+  U(LIG_TANH, lig_tanhf(x)) \
+  U(LIG_EXP, lig_expf(x)) \
+  U(LIG_LOG, lig_logf(x)) \
+  U(LIG_SQRT, sqrtf(x)) \
+  U(LIG_RECIPROCAL, 1.0f / x) \
+  U(LIG_NEG, -x) \
+  U(LIG_ABS, fabsf(x)) \
+  U(LIG_FLOOR, floorf(x)) \
+  U(LIG_CEIL, ceilf(x)) \
+  U(LIG_ROUND, rintf(x)) \
+  U(LIG_SIGN, x > 0.0f ? 1.0f : x < 0.0f ? -1.0f : x) \
+  U(LIG_ERF, lig_erff(x)) \
+  U(LIG_SOFTPLUS, lig_softplusf(x)) \
+  U(LIG_SOFTSIGN, x / (1.0f + fabsf(x))) \
+  U(LIG_HARDSIGMOID, clip(a * x + b, 0.0f, 1.0f)) \
+  U(LIG_HARDSWISH, x * clip(x * (1.0f / 6.0f) + 0.5f, 0.0f, 1.0f)) \
+  U(LIG_LEAKYRELU, x < 0.0f ? a * x : x) \
+  U(LIG_ELU, x < 0.0f ? a * lig_expm1f(x) : x) \
+  U(LIG_SELU, b * (x < 0.0f ? a * lig_expm1f(x) : x)) \
+  U(LIG_CELU, x < 0.0f ? a * lig_expm1f(x / a) : x) \
+  U(LIG_GELU, lig_geluf(x)) \
+  U(LIG_GELU_TANH, lig_gelu_tanhf(x)) \
+  U(LIG_MISH, lig_mishf(x)) \
+  U(LIG_THRESHOLDEDRELU, x > a ? x : 0.0f) \
+  U(LIG_CLIP, clip(x, a, b)) \
+  U(LIG_AFFINE, a * x + b) \
+  U(LIG_SWISH, x / (1.0f + lig_expf(-a * x))) \
+  U(LIG_SHRINK, x > a ? x - b : x < -a ? x + b : 0.0f)
+
+LIG_INLINE float clip(float x, float low, float high) {
+  x = x < low ? low : x;
+  return x > high ? high : x;
+}
+
+#define LIG_ISA scalar
+#include "elementwise_loops.h"
+#undef LIG_ISA
+#if LIG_X86
+#pragma clang attribute push(LIG_AVX2, apply_to = function)
+#define LIG_ISA avx2
+#include "elementwise_loops.h"
+#undef LIG_ISA
+#pragma clang attribute pop
+#pragma clang attribute push(LIG_AVX512, apply_to = function)
+#define LIG_ISA avx512
+#include "elementwise_loops.h"
+#undef LIG_ISA
+#pragma clang attribute pop
+#endif
+
+static void library_f32(int operation, const float *x, float *y, long n) {
+#define CASE(op, f) \
+  case op: \
+    for (long i = 0; i < n; i++) y[i] = f(x[i]); \
+    break;
+  switch (operation) {
+    CASE(LIG_SIN, sinf) CASE(LIG_COS, cosf) CASE(LIG_TAN, tanf) CASE(LIG_ASIN, asinf) CASE(LIG_ACOS, acosf)
+    CASE(LIG_ATAN, atanf) CASE(LIG_SINH, sinhf) CASE(LIG_COSH, coshf) CASE(LIG_ASINH, asinhf)
+    CASE(LIG_ACOSH, acoshf) CASE(LIG_ATANH, atanhf)
+  }
+#undef CASE
+}
+
+typedef struct {
+  int operation, type;
+  unary_f32 run;
+  const void *x;
+  void *y;
+  long count;
+  double a, b;
+  long low, high;
+} unary_job;
+
+static void unary_f32_task(void *context, long index, int worker) {
+  (void)worker;
+  const unary_job *job = context;
+  long start = index * LIG_GRAIN, n = lig_min(LIG_GRAIN, job->count - start);
+  const float *x = (const float *)job->x + start;
+  float *y = (float *)job->y + start;
+  if (job->run) {
+    job->run(x, y, n, (float)job->a, (float)job->b);
+  } else {
+    library_f32(job->operation, x, y, n);
+  }
+}
+
+int lig_unary_f32(int operation, const float *x, float *y, long count, float a, float b, lig_pool *pool) {
+  if (operation < 0 || operation >= LIG_UNARY_COUNT) return -1;
+  unary_job job = {.operation = operation, .x = x, .y = y, .count = count, .a = a, .b = b};
+  if (operation < LIG_UNARY_VECTOR_COUNT) job.run = LIG_PICK(unary_table)[operation];
+  lig_parallel(pool, lig_tiles(count, LIG_GRAIN), unary_f32_task, &job);
+  return 0;
+}
+
+// ── float64: seldom met, hence one element at a time ────────────────────────
+static double clip_f64(double x, double low, double high) {
+  x = x < low ? low : x;
+  return x > high ? high : x;
+}
+
+static double unary_f64(int operation, double x, double a, double b) {
+  switch (operation) {
+    case LIG_RELU: return x < 0 ? 0 : x;
+    case LIG_SIGMOID: return 1 / (1 + exp(-x));
+    case LIG_TANH: return tanh(x);
+    case LIG_EXP: return exp(x);
+    case LIG_LOG: return log(x);
+    case LIG_SQRT: return sqrt(x);
+    case LIG_RECIPROCAL: return 1 / x;
+    case LIG_NEG: return -x;
+    case LIG_ABS: return fabs(x);
+    case LIG_FLOOR: return floor(x);
+    case LIG_CEIL: return ceil(x);
+    case LIG_ROUND: return rint(x);
+    case LIG_SIGN: return x > 0 ? 1 : x < 0 ? -1 : x;
+    case LIG_ERF: return erf(x);
+    case LIG_SOFTPLUS: return (x < 0 ? 0 : x) + log1p(exp(-fabs(x)));
+    case LIG_SOFTSIGN: return x / (1 + fabs(x));
+    case LIG_HARDSIGMOID: return clip_f64(a * x + b, 0, 1);
+    case LIG_HARDSWISH: return x * clip_f64(x / 6 + 0.5, 0, 1);
+    case LIG_LEAKYRELU: return x < 0 ? a * x : x;
+    case LIG_ELU: return x < 0 ? a * expm1(x) : x;
+    case LIG_SELU: return b * (x < 0 ? a * expm1(x) : x);
+    case LIG_CELU: return x < 0 ? a * expm1(x / a) : x;
+    case LIG_GELU: return 0.5 * x * (1 + erf(x * 0.70710678118654752));
+    case LIG_GELU_TANH: return 0.5 * x * (1 + tanh(0.79788456080286536 * (x + 0.044715 * x * x * x)));
+    case LIG_MISH: return x * tanh((x < 0 ? 0 : x) + log1p(exp(-fabs(x))));
+    case LIG_THRESHOLDEDRELU: return x > a ? x : 0;
+    case LIG_CLIP: return clip_f64(x, a, b);
+    case LIG_AFFINE: return a * x + b;
+    case LIG_SWISH: return x / (1 + exp(-a * x));
+    case LIG_SHRINK: return x > a ? x - b : x < -a ? x + b : 0;
+    case LIG_SIN: return sin(x);
+    case LIG_COS: return cos(x);
+    case LIG_TAN: return tan(x);
+    case LIG_ASIN: return asin(x);
+    case LIG_ACOS: return acos(x);
+    case LIG_ATAN: return atan(x);
+    case LIG_SINH: return sinh(x);
+    case LIG_COSH: return cosh(x);
+    case LIG_ASINH: return asinh(x);
+    case LIG_ACOSH: return acosh(x);
+    default: return atanh(x);
+  }
+}
+
+static void unary_f64_task(void *context, long index, int worker) {
+  (void)worker;
+  const unary_job *job = context;
+  const double *x = job->x;
+  double *y = job->y;
+  long start = index * LIG_GRAIN, end = lig_min(start + LIG_GRAIN, job->count);
+  for (long i = start; i < end; i++) y[i] = unary_f64(job->operation, x[i], job->a, job->b);
+}
+
+int lig_unary_f64(int operation, const double *x, double *y, long count, double a, double b, lig_pool *pool) {
+  if (operation < 0 || operation >= LIG_UNARY_COUNT) return -1;
+  unary_job job = {.operation = operation, .x = x, .y = y, .count = count, .a = a, .b = b};
+  lig_parallel(pool, lig_tiles(count, LIG_GRAIN), unary_f64_task, &job);
+  return 0;
+}
+
+// ── integers ────────────────────────────────────────────────────────────────
+// Types by the raw values of ElementType (ONNX's TensorProto.DataType). Bounds outside of the type are clamped to it.
+#define INTEGER_CASE(code, type, lowest, highest) \
+  case code: { \
+    const type *x = (const type *)job->x + start; \
+    type *y = (type *)job->y + start; \
+    type low = (type)(job->low < (long)(lowest) ? (long)(lowest) : lig_min(job->low, (long)(highest))); \
+    type high = (type)(job->high < (long)(lowest) ? (long)(lowest) : lig_min(job->high, (long)(highest))); \
+    switch (job->operation) { \
+      case LIG_RELU: for (long i = 0; i < n; i++) y[i] = x[i] > 0 ? x[i] : 0; break; \
+      case LIG_NEG: for (long i = 0; i < n; i++) y[i] = (type)(0 - (uint64_t)x[i]); break; \
+      case LIG_ABS: for (long i = 0; i < n; i++) y[i] = x[i] > 0 ? x[i] : (type)(0 - (uint64_t)x[i]); break; \
+      case LIG_SIGN: for (long i = 0; i < n; i++) y[i] = (type)((x[i] > 0) - !(x[i] >= 0)); break; \
+      case LIG_CLIP: \
+        for (long i = 0; i < n; i++) { \
+          type v = x[i] < low ? low : x[i]; \
+          y[i] = v > high ? high : v; \
+        } \
+        break; \
+    } \
+    break; \
+  }
+
+static void unary_integer_task(void *context, long index, int worker) {
+  (void)worker;
+  const unary_job *job = context;
+  long start = index * LIG_GRAIN, n = lig_min(LIG_GRAIN, job->count - start);
+  switch (job->type) {
+    INTEGER_CASE(2, uint8_t, 0, UINT8_MAX)
+    INTEGER_CASE(3, int8_t, INT8_MIN, INT8_MAX)
+    INTEGER_CASE(4, uint16_t, 0, UINT16_MAX)
+    INTEGER_CASE(5, int16_t, INT16_MIN, INT16_MAX)
+    INTEGER_CASE(6, int32_t, INT32_MIN, INT32_MAX)
+    INTEGER_CASE(7, int64_t, INT64_MIN, INT64_MAX)
+    INTEGER_CASE(12, uint32_t, 0, UINT32_MAX)
+    INTEGER_CASE(13, uint64_t, 0, INT64_MAX)
+  }
+}
+
+int lig_unary_integer(
+  int operation, int type, const void *x, void *y, long count, long low, long high, lig_pool *pool
+) {
+  switch (operation) {
+    case LIG_RELU: case LIG_NEG: case LIG_ABS: case LIG_SIGN: case LIG_CLIP: break;
+    default: return -1;
+  }
+  if (!((type >= 2 && type <= 7) || type == 12 || type == 13)) return -1;
+  unary_job job = {.operation = operation, .type = type, .x = x, .y = y, .count = count, .low = low, .high = high};
+  lig_parallel(pool, lig_tiles(count, LIG_GRAIN), unary_integer_task, &job);
+  return 0;
+}
+
+// ── bool results ────────────────────────────────────────────────────────────
+void lig_not(const unsigned char *x, unsigned char *y, long count) {
+  for (long i = 0; i < count; i++) y[i] = x[i] == 0;
+}
+
+// NaN and infinity by the bits: magnitude above or equal to that of infinity.
+#define CLASSIFY(type, sign, infinity) \
+  { \
+    const type *v = x; \
+    for (long i = 0; i < count; i++) { \
+      type magnitude = v[i] & (type)~(type)(sign); \
+      int negative_value = (v[i] & (type)(sign)) != 0; \
+      y[i] = want_nan ? magnitude > (type)(infinity) \
+                      : magnitude == (type)(infinity) && (negative_value ? negative : positive); \
+    } \
+    return 0; \
+  }
+
+static int classify(int type, const void *x, unsigned char *y, long count, int want_nan, int positive, int negative) {
+  switch (type) {
+    case 1: CLASSIFY(uint32_t, 0x80000000u, 0x7f800000u)
+    case 10: CLASSIFY(uint16_t, 0x8000u, 0x7c00u)
+    case 16: CLASSIFY(uint16_t, 0x8000u, 0x7f80u)
+    case 11: CLASSIFY(uint64_t, 0x8000000000000000u, 0x7ff0000000000000u)
+    default: return -1;
+  }
+}
+
+int lig_is_nan(int type, const void *x, unsigned char *y, long count) {
+  return classify(type, x, y, count, 1, 0, 0);
+}
+
+int lig_is_inf(int type, const void *x, unsigned char *y, long count, int positive, int negative) {
+  return classify(type, x, y, count, 0, positive, negative);
+}

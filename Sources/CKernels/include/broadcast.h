@@ -1,0 +1,62 @@
+#ifndef LIG_BROADCAST_H
+#define LIG_BROADCAST_H
+
+#include "pool.h"
+
+// Functions of several tensors with ONNX's (numpy's) broadcasting. `lig_broadcast_prepare` settles once how to walk:
+// axes that can be walked together are merged, and what remains is rows of an inner loop in which each input either
+// advances by one element or stays.
+
+enum { LIG_MAX_RANK = 16 };
+
+typedef struct {
+  int inputs;
+  int rank;        // of the axes outside of the inner loop
+  long inner;      // length of the inner loop
+  long rows;       // how many inner loops
+  long step[3];    // 1 or 0: how each input advances in the inner loop
+  long shape[LIG_MAX_RANK];
+  long stride[3][LIG_MAX_RANK];  // in elements
+} lig_broadcast;
+
+/// `shape`: the result's, `rank` dimensions. `shapes`: `inputs` (1...3) rows of `rank` dimensions, short shapes filled
+/// with 1 from the left. -1 when the rank is above LIG_MAX_RANK or a shape does not fit.
+int lig_broadcast_prepare(lig_broadcast *plan, int inputs, int rank, const long *shape, const long *shapes);
+
+enum {
+  LIG_ADD, LIG_SUB, LIG_MUL,
+  /// Integers: towards zero; x / 0 is 0, the lowest value / -1 wraps.
+  LIG_DIV,
+  /// Integers: x to a negative power is 0 unless x is 1 or -1.
+  LIG_POW,
+  /// NaN wins.
+  LIG_MIN, LIG_MAX,
+  /// The sign of the divisor, as Python's %; x mod 0 is 0 for integers.
+  LIG_MOD,
+  /// The sign of the dividend, as C's fmod and %; x mod 0 is 0 for integers.
+  LIG_FMOD,
+  /// a < 0 ? a b : a
+  LIG_PRELU,
+  LIG_BITAND, LIG_BITOR, LIG_BITXOR,
+  /// By the type's width or more: 0.
+  LIG_SHIFTLEFT, LIG_SHIFTRIGHT,
+  LIG_BINARY_COUNT,
+  // The result is bool.
+  LIG_EQUAL = LIG_BINARY_COUNT, LIG_LESS, LIG_LESS_OR_EQUAL, LIG_GREATER, LIG_GREATER_OR_EQUAL,
+  LIG_COMPARE_END,
+  // bool, bool → bool.
+  LIG_AND = LIG_COMPARE_END, LIG_OR, LIG_XOR,
+  LIG_BINARY_END,
+};
+
+/// Whether `lig_binary` knows the operation for the type (raw value of ElementType).
+int lig_binary_knows(int operation, int type);
+/// y = a op b. `y` may be `a` or `b` where that one has the result's shape and type. -1 when not known.
+int lig_binary(
+  int operation, int type, const lig_broadcast *plan, const void *a, const void *b, void *y, lig_pool *pool);
+/// y = condition ? a : b, for elements of 1, 2, 4 or 8 bytes. The plan has the inputs condition, a, b.
+int lig_where(
+  int element_size, const lig_broadcast *plan, const unsigned char *condition, const void *a, const void *b, void *y,
+  lig_pool *pool);
+
+#endif
