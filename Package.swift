@@ -60,6 +60,7 @@ let package = Package(
     module("Kernels", ["CKernels", "GraphIR", "Operators", "TensorCore"]),
     module("Runtime", ["GraphIR", "Kernels", "TensorCore"]),
     // Tests
+    module("TestSupport", path: "Tests/TestSupport/TestSupport", ["CKernels", "GraphIR", "Operators", "Runtime", "TensorCore"]),
     .target(name: "CAllocationCounter", path: "Tests/TestSupport/CAllocationCounter"),
     tests("RuntimeTests", ["CAllocationCounter", "GraphIR", "Kernels", "Runtime", "TensorCore"]),
     tests("TensorCoreTests", ["TensorCore"]),

@@ -103,6 +103,9 @@ public import TensorCore
     return try plan(inputs).steps.map(\.node)
   }
 
+  /// Overwrites the arena, so that a test finds whatever reads bytes that nobody wrote.
+  package func poison() { lock.withLock { arena.poison() } }
+
   /// How many plans are kept at present.
   public var planCount: Int { lock.withLock { plans.count } }
   /// Bytes of the arena at present, and of the weights packed so far.

@@ -1,0 +1,116 @@
+import CKernels
+import Foundation
+import GraphIR
+import Operators
+import Runtime
+public import TensorCore
+import Testing
+
+/// Applies every law that an operator must obey to one case:
+/// the operator survives export and import, inferred types are produced types, the result is the recorded one,
+/// scalar twins agree with vector kernels, nothing reads memory that nobody wrote, and neither thread count nor
+/// the number of runs changes a bit.
+public func check(_ sample: OperatorCase) throws {
+  try exclusively { try checkAlone(sample) }
+}
+
+private let exclusive = NSLock()
+
+/// Runs tests that compare bits, or that limit the processor's features, one at a time: the limit is the process's.
+public func exclusively<Result>(_ body: () throws -> Result) rethrows -> Result {
+  try exclusive.withLock(body)
+}
+
+private func checkAlone(_ sample: OperatorCase) throws {
+  guard let op = try OperatorSet.standard.decode(sample.op, sample.attributes) else {
+    Issue.record("\(sample): the operator set does not know it")
+    return
+  }
+  let again = try OperatorSet.standard.decode(op.name, op.attributes)
+  #expect(again.map { describe($0.attributes) } == describe(op.attributes), "\(sample): export then import changes it")
+
+  let (graph, inputs) = try singleNode(op, sample)
+  let golden = try run(graph, inputs, threads: 1)
+  compare(golden, sample.outputs, sample.tolerance, "\(sample): recorded result")
+  if !op.traits.contains(.hasDataDependentShape) {
+    for (slot, id) in graph.outputs.enumerated() {
+      let produced = TensorType(golden[slot].element, sizes: golden[slot].shape)
+      #expect(produced.isCompatible(with: graph[id].type), "\(sample): inferred \(graph[id].type), made \(produced)")
+    }
+  }
+  let threaded = try run(graph, inputs, threads: 3)
+  for (a, b) in zip(golden, threaded) { #expect(sameBits(a, b), "\(sample): the number of threads changes bits") }
+  lig_cpu_limit(0)
+  defer { lig_cpu_limit(~0) }
+  let scalar = try run(graph, inputs, threads: 1)
+  compare(scalar, sample.outputs, sample.tolerance, "\(sample): scalar twin")
+}
+
+/// A graph of that node alone, and the tensors to run it with.
+private func singleNode(_ op: any Operator, _ sample: OperatorCase) throws -> (Graph, [Tensor]) {
+  var graph = Graph(name: "case")
+  var operands: [ValueID?] = []
+  var inputs: [Tensor] = []
+  for (index, tensor) in sample.inputs.enumerated() {
+    guard let tensor else {
+      operands.append(nil)
+      continue
+    }
+    if sample.constants.contains(index) {
+      operands.append(try graph.addConstant("i\(index)", tensor))
+    } else {
+      operands.append(try graph.addInput("i\(index)", TensorType(tensor.element, sizes: tensor.shape)))
+      inputs.append(tensor)
+    }
+  }
+  let names = sample.outputs.enumerated().map { $1 == nil ? nil : "o\($0)" }
+  for result in try graph.append(op, operands, name: "case", outputs: names) {
+    if let result { try graph.addOutput(result) }
+  }
+  return (graph, inputs)
+}
+
+/// Runs twice over a poisoned arena; both runs must agree to the bit.
+private func run(_ graph: Graph, _ inputs: [Tensor], threads: Int) throws -> [Tensor] {
+  var options = Session.Options()
+  options.threads = threads
+  let session = try Session(graph, options: options)
+  let first = try session.run(inputs)
+  session.poison()
+  let second = try session.run(inputs)
+  for (a, b) in zip(first, second) { #expect(sameBits(a, b), "a second run over a poisoned arena differs") }
+  return first
+}
+
+public func sameBits(_ a: Tensor, _ b: Tensor) -> Bool {
+  guard a.element == b.element, a.shape == b.shape else { return false }
+  return unsafe a.withUnsafeBytes { x in unsafe b.withUnsafeBytes { y in unsafe x.elementsEqual(y) } }
+}
+
+private func compare(_ produced: [Tensor], _ expected: [Tensor?], _ tolerance: Float, _ what: String) {
+  for (a, b) in zip(produced, expected.compactMap { $0 }) {
+    if let problem = difference(a, b, tolerance) { Issue.record("\(what): \(problem)") }
+  }
+}
+
+/// What is wrong with `produced`, or nil if it equals `expected` within `tolerance` of the largest magnitude.
+public func difference(_ produced: Tensor, _ expected: Tensor, _ tolerance: Float) -> String? {
+  guard produced.element == expected.element, produced.shape == expected.shape else {
+    return "made \(produced.element)\(produced.shape), expected \(expected.element)\(expected.shape)"
+  }
+  guard produced.element.isFloatingPoint, let a = try? produced.floats(), let b = try? expected.floats() else {
+    return sameBits(produced, expected) ? nil : "the values differ"
+  }
+  let scale = b.reduce(0) { $1.isFinite ? max($0, abs($1)) : $0 }
+  for (index, (x, y)) in zip(a, b).enumerated() {
+    if x == y || (x.isNaN && y.isNaN) { continue }
+    if !(abs(x - y) <= tolerance * max(scale, .leastNormalMagnitude)) {
+      return "element \(index) is \(x), expected \(y) (scale \(scale))"
+    }
+  }
+  return nil
+}
+
+private func describe(_ attributes: Attributes) -> String {
+  attributes.sortedNames.map { "\($0)=\(attributes[$0].map { "\($0)" } ?? "")" }.joined(separator: " ")
+}
