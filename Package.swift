@@ -57,6 +57,7 @@ let package = Package(
     module("TensorCore"),
     module("GraphIR", ["TensorCore"]),
     module("Operators", ["GraphIR", "TensorCore"]),
+    module("Passes", ["GraphIR", "Operators", "TensorCore"]),
     module("Kernels", ["CKernels", "GraphIR", "Operators", "TensorCore"]),
     module("Runtime", ["GraphIR", "Kernels", "TensorCore"]),
     // Tests
