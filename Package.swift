@@ -58,10 +58,6 @@ let package = Package(
     module("GraphIR", ["TensorCore"]),
     module("Operators", ["GraphIR", "TensorCore"]),
     module("Kernels", ["CKernels", "GraphIR", "Operators", "TensorCore"]),
-    // Tests
-    tests("TensorCoreTests", ["TensorCore"]),
-    tests("GraphIRTests", ["GraphIR", "TensorCore"]),
-    tests("ONNXFormatTests", ["CONNX"]),
     // Imaging. Debian's OpenCV core and imgproc come without a pkg-config file.
     shim("COpenCV", links: ["opencv_imgproc", "opencv_core"], headers: ["/usr/include/opencv4"]),
     shim("CClipper", links: ["polyclipping"]),
@@ -72,6 +68,8 @@ let package = Package(
     module("Imaging", ["TensorCore", "COpenCV", "CClipper", "CJPEG", "CSPNG", "CWebP", "CGEOS"]),
     // Tests
     tests("TensorCoreTests", ["TensorCore"]),
+    tests("GraphIRTests", ["GraphIR", "TensorCore"]),
+    tests("ONNXFormatTests", ["CONNX"]),
     tests("ImagingTests", ["Imaging", "TensorCore"]),
   ],
   cLanguageStandard: .c11,
