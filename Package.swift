@@ -75,6 +75,10 @@ let package = Package(
     library("CWebP", pkgConfig: "libwebp", debian: "libwebp-dev"),
     library("CGEOS", pkgConfig: "geos", debian: "libgeos-dev"),
     module("Imaging", ["TensorCore", "COpenCV", "CClipper", "CJPEG", "CSPNG", "CWebP", "CGEOS"]),
+    // Tests
+    tests("TensorCoreTests", ["TensorCore"]),
+    tests("GraphIRTests", ["GraphIR", "TensorCore"]),
+    tests("ONNXFormatTests", ["CONNX"]),
     tests("ImagingTests", ["Imaging", "TensorCore"]),
   ],
   cLanguageStandard: .c11,
