@@ -48,36 +48,34 @@ let package = Package(
   products: [],
   dependencies: [],
   targets: [
-    // Foreign libraries, C
+    // Foreign libraries
     library("COpenBLAS", pkgConfig: "openblas", debian: "libopenblas-dev"),
-    .target(name: "CKernels", dependencies: ["COpenBLAS"], cSettings: kernelSettings),
     library("CProtobufC", pkgConfig: "libprotobuf-c", debian: "libprotobuf-c-dev"),
+    library("CSPNG", pkgConfig: "spng", debian: "libspng-dev"),
+    library("CWebP", pkgConfig: "libwebp", debian: "libwebp-dev"),
+    library("CGEOS", pkgConfig: "geos", debian: "libgeos-dev"),
+    // Debian's OpenCV core and imgproc come without a pkg-config file.
+    shim("COpenCV", links: ["opencv_imgproc", "opencv_core"], headers: ["/usr/include/opencv4"]),
+    shim("CClipper", links: ["polyclipping"]),
+    shim("CJPEG", links: ["jpeg"]),
+    // C of our own
     foreign("CONNX", ["CProtobufC"]),
-    // Core
+    .target(name: "CKernels", dependencies: ["COpenBLAS"], cSettings: kernelSettings),
+    // Graphs
     module("TensorCore"),
     module("GraphIR", ["TensorCore"]),
     module("Operators", ["GraphIR", "TensorCore"]),
     module("Passes", ["GraphIR", "Operators", "TensorCore"]),
     module("Kernels", ["CKernels", "GraphIR", "Operators", "TensorCore"]),
     module("Runtime", ["GraphIR", "Kernels", "TensorCore"]),
+    // Images
+    module("Imaging", ["TensorCore", "COpenCV", "CClipper", "CJPEG", "CSPNG", "CWebP", "CGEOS"]),
     // Tests
     module("TestSupport", path: "Tests/TestSupport/TestSupport", ["CKernels", "GraphIR", "Operators", "Runtime", "TensorCore"]),
     .target(name: "CAllocationCounter", path: "Tests/TestSupport/CAllocationCounter"),
+    tests("TensorCoreTests", ["TensorCore"]),
+    tests("GraphIRTests", ["GraphIR", "TensorCore"]),
     tests("RuntimeTests", ["CAllocationCounter", "GraphIR", "Kernels", "Runtime", "TensorCore"]),
-    tests("TensorCoreTests", ["TensorCore"]),
-    tests("GraphIRTests", ["GraphIR", "TensorCore"]),
-    tests("ONNXFormatTests", ["CONNX"]),
-    // Imaging. Debian's OpenCV core and imgproc come without a pkg-config file.
-    shim("COpenCV", links: ["opencv_imgproc", "opencv_core"], headers: ["/usr/include/opencv4"]),
-    shim("CClipper", links: ["polyclipping"]),
-    shim("CJPEG", links: ["jpeg"]),
-    library("CSPNG", pkgConfig: "spng", debian: "libspng-dev"),
-    library("CWebP", pkgConfig: "libwebp", debian: "libwebp-dev"),
-    library("CGEOS", pkgConfig: "geos", debian: "libgeos-dev"),
-    module("Imaging", ["TensorCore", "COpenCV", "CClipper", "CJPEG", "CSPNG", "CWebP", "CGEOS"]),
-    // Tests
-    tests("TensorCoreTests", ["TensorCore"]),
-    tests("GraphIRTests", ["GraphIR", "TensorCore"]),
     tests("ONNXFormatTests", ["CONNX"]),
     tests("ImagingTests", ["Imaging", "TensorCore"]),
   ],
