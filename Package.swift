@@ -70,6 +70,7 @@ let package = Package(
     module("Runtime", ["GraphIR", "Kernels", "TensorCore"]),
     // Images
     module("Imaging", ["TensorCore", "COpenCV", "CClipper", "CJPEG", "CSPNG", "CWebP", "CGEOS"]),
+    module("ONNXFormat", ["CONNX", "GraphIR", "TensorCore"]),
     // Tests
     module("TestSupport", path: "Tests/TestSupport/TestSupport", ["CKernels", "GraphIR", "Operators", "Runtime", "TensorCore"]),
     .target(name: "CAllocationCounter", path: "Tests/TestSupport/CAllocationCounter"),
@@ -78,6 +79,7 @@ let package = Package(
     tests("RuntimeTests", ["CAllocationCounter", "GraphIR", "Kernels", "Runtime", "TensorCore"]),
     tests("ONNXFormatTests", ["CONNX"]),
     tests("ImagingTests", ["Imaging", "TensorCore"]),
+    tests("ONNXFormatTests", ["ONNXFormat", "GraphIR", "TensorCore"]),
   ],
   cLanguageStandard: .c11,
   cxxLanguageStandard: .cxx17
