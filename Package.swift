@@ -46,7 +46,9 @@ func foreign(_ name: String, _ dependencies: [Target.Dependency] = []) -> Target
 let package = Package(
   name: "ligature",
   products: [],
-  dependencies: [],
+  dependencies: [
+    .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2")
+  ],
   targets: [
     // Foreign libraries
     library("COpenBLAS", pkgConfig: "openblas", debian: "libopenblas-dev"),
@@ -64,22 +66,26 @@ let package = Package(
     // Graphs
     module("TensorCore"),
     module("GraphIR", ["TensorCore"]),
+    module("ONNXFormat", ["CONNX", "GraphIR", "TensorCore"]),
     module("Operators", ["GraphIR", "TensorCore"]),
     module("Passes", ["GraphIR", "Operators", "TensorCore"]),
     module("Kernels", ["CKernels", "GraphIR", "Operators", "TensorCore"]),
     module("Runtime", ["GraphIR", "Kernels", "TensorCore"]),
     // Images
     module("Imaging", ["TensorCore", "COpenCV", "CClipper", "CJPEG", "CSPNG", "CWebP", "CGEOS"]),
-    module("ONNXFormat", ["CONNX", "GraphIR", "TensorCore"]),
+    // The program
+    program("ligature", [
+      "GraphIR", "ONNXFormat", "Operators", "Passes", "Runtime", "TensorCore",
+      .product(name: "ArgumentParser", package: "swift-argument-parser"),
+    ]),
     // Tests
     module("TestSupport", path: "Tests/TestSupport/TestSupport", ["CKernels", "GraphIR", "Operators", "Runtime", "TensorCore"]),
     .target(name: "CAllocationCounter", path: "Tests/TestSupport/CAllocationCounter"),
     tests("TensorCoreTests", ["TensorCore"]),
     tests("GraphIRTests", ["GraphIR", "TensorCore"]),
     tests("RuntimeTests", ["CAllocationCounter", "GraphIR", "Kernels", "Runtime", "TensorCore"]),
-    tests("ONNXFormatTests", ["CONNX"]),
-    tests("ImagingTests", ["Imaging", "TensorCore"]),
     tests("ONNXFormatTests", ["ONNXFormat", "GraphIR", "TensorCore"]),
+    tests("ImagingTests", ["Imaging", "TensorCore"]),
   ],
   cLanguageStandard: .c11,
   cxxLanguageStandard: .cxx17

@@ -385,15 +385,15 @@ extension Tensor {
   static func view(
     _ element: ElementType, _ shape: [Int], _ storage: TensorStorage, byteOffset: Int
   ) throws -> Tensor {
-    let view = try Tensor(element, shape, storage: storage, byteOffset: byteOffset)
+    // As bytes first: they may start anywhere, scalars only at multiples of their size.
+    let view = try Tensor(.uint8, [Checked.byteCount(element, shape)], storage: storage, byteOffset: byteOffset)
     if element == .bool {
       // Swift's Bool knows only 0 and 1.
-      return try unsafe view.withUnsafeBytes { bytes in
-        try unsafe Tensor(bytes.map { $0 != 0 }, shape)
-      }
+      return try Tensor(view.scalars(as: UInt8.self).map { $0 != 0 }, shape)
     }
-    let alignment = min(element.byteSize, 8)
-    if byteOffset % alignment == 0 { return view }
+    if element.byteSize > 0, byteOffset % element.byteSize == 0 {
+      return try Tensor(element, shape, storage: storage, byteOffset: byteOffset)
+    }
     return try unsafe Tensor(element, shape) { target in
       unsafe view.withUnsafeBytes { unsafe target.copyMemory(from: $0) }
     }
