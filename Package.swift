@@ -68,18 +68,17 @@ let package = Package(
     module("Passes", ["GraphIR", "Operators", "TensorCore"]),
     module("Kernels", ["CKernels", "GraphIR", "Operators", "TensorCore"]),
     module("Runtime", ["GraphIR", "Kernels", "TensorCore"]),
+    module("ONNXFormat", ["CONNX", "GraphIR", "TensorCore"]),
     // Images
     module("Imaging", ["TensorCore", "COpenCV", "CClipper", "CJPEG", "CSPNG", "CWebP", "CGEOS"]),
-    module("ONNXFormat", ["CONNX", "GraphIR", "TensorCore"]),
     // Tests
     module("TestSupport", path: "Tests/TestSupport/TestSupport", ["CKernels", "GraphIR", "Operators", "Runtime", "TensorCore"]),
     .target(name: "CAllocationCounter", path: "Tests/TestSupport/CAllocationCounter"),
     tests("TensorCoreTests", ["TensorCore"]),
     tests("GraphIRTests", ["GraphIR", "TensorCore"]),
     tests("RuntimeTests", ["CAllocationCounter", "GraphIR", "Kernels", "Runtime", "TensorCore"]),
-    tests("ONNXFormatTests", ["CONNX"]),
+    tests("ONNXFormatTests", ["ONNXFormat", "GraphIR", "Operators", "TensorCore"]),
     tests("ImagingTests", ["Imaging", "TensorCore"]),
-    tests("ONNXFormatTests", ["ONNXFormat", "GraphIR", "TensorCore"]),
   ],
   cLanguageStandard: .c11,
   cxxLanguageStandard: .cxx17
