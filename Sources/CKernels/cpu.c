@@ -28,3 +28,8 @@ __attribute__((constructor)) static void start(void) { features = detect(); }
 unsigned lig_cpu(void) { return features & atomic_load_explicit(&limit, memory_order_relaxed); }
 unsigned lig_cpu_found(void) { return features; }
 void lig_cpu_limit(unsigned mask) { atomic_store_explicit(&limit, mask, memory_order_relaxed); }
+
+lig_isa_kind lig_isa(void) {
+  unsigned can = lig_cpu();
+  return can & LIG_CPU_AVX512 ? LIG_ISA_AVX512 : can & LIG_CPU_AVX2 ? LIG_ISA_AVX2 : LIG_ISA_PLAIN;
+}

@@ -21,6 +21,12 @@ unsigned lig_cpu_found(void);
 /// For tests: only features in `mask` are used from now on (0: scalar twins; ~0u: everything again).
 void lig_cpu_limit(unsigned mask);
 
+/// Instruction sets that float kernels are compiled for, as plans remember them.
+typedef enum { LIG_ISA_PLAIN = 0, LIG_ISA_AVX2 = 1, LIG_ISA_AVX512 = 2 } lig_isa_kind;
+
+/// The best one within the limit.
+lig_isa_kind lig_isa(void);
+
 #if defined(__x86_64__)
 #define LIG_X86 1
 #define LIG_AVX2 __attribute__((target("avx2,fma,f16c")))

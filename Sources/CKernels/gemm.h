@@ -1,0 +1,59 @@
+// The core of all float matrix work: panels, packing, and one block of C = A * B in registers.
+//
+// A is cut into panels of `height` rows, B into panels of `width` columns; within a panel, k is the slow axis, so the
+// inner loop reads both in order. k is cut into blocks that depend on k alone. Hence a value of C is always summed in
+// the same order, however the work is shared.
+#ifndef LIG_GEMM_H
+#define LIG_GEMM_H
+
+#include "activation.h"
+#include "cpu.h"
+
+enum { gemm_most_depth = 320 };
+
+/// Columns of a panel of B.
+int gemm_width(int isa);
+/// Rows of a panel of A with `rows` rows in all: close to the most that registers hold, evenly shared.
+int gemm_height(int isa, long rows);
+/// k of a block.
+static inline long gemm_depth(long k) {
+  long blocks = (k + gemm_most_depth - 1) / gemm_most_depth;
+  return blocks > 1 ? (k + blocks - 1) / blocks : k;
+}
+static inline long gemm_round_up(long x, long step) { return (x + step - 1) / step * step; }
+static inline long gemm_min(long a, long b) { return a < b ? a : b; }
+static inline long gemm_max(long a, long b) { return a > b ? a : b; }
+
+/// Packs rows x k of A (element (i, j) at a[i * row_step + j * column_step], times scale) into panels.
+void gemm_pack_a(
+    float *out, const float *a, long row_step, long column_step, long rows, long k, int height, float scale);
+/// Packs k x columns of B into panels of `width`, zeros after the last column.
+void gemm_pack_b(
+    float *out, const float *b, long row_step, long column_step, long k, long columns, int width);
+
+typedef struct {
+  long depth;
+  /// Panels of A, `depth * height` floats each.
+  const float *a;
+  int height;
+  /// Panel p of B starts at b + p * b_panel; its rows are b_row apart.
+  const float *b;
+  long b_panel, b_row;
+  /// B is not packed: nothing may be read after its last column.
+  int b_is_bare;
+  float *c;
+  long c_row;
+  long rows, columns;
+  /// Adds to what C holds.
+  int accumulate;
+  /// Added: one value a row, one a column; may be NULL. Only with the first block of k.
+  const float *row_bias, *column_bias;
+  /// With the last block of k: what is added (laid out as C, or NULL) and applied.
+  int last;
+  const float *residual;
+  lig_activation activation;
+} gemm_block;
+
+void gemm_run(int isa, const gemm_block *block);
+
+#endif

@@ -1,0 +1,40 @@
+#ifndef LIG_MATMUL_H
+#define LIG_MATMUL_H
+
+#include "activation.h"
+#include "pool.h"
+
+enum { LIG_MATMUL_BATCH_RANK = 8 };
+
+/// y = activation(alpha * a @ b + bias [+ y]) over batches of matrices. Fill the first part, call
+/// `lig_matmul_prepare`, keep the value: it holds no pointers.
+typedef struct {
+  /// Each y matrix is m x n, dense; a is m x k and b is k x n, with these steps between elements.
+  long m, n, k;
+  long a_row, a_column, b_row, b_column;
+  /// Batches: sizes, and elements between matrices of a and b (0 repeats one). Matrices of y follow each other.
+  int batch_rank;
+  long batch_shape[LIG_MATMUL_BATCH_RANK], a_batch[LIG_MATMUL_BATCH_RANK], b_batch[LIG_MATMUL_BATCH_RANK];
+  float alpha;
+  /// b is one matrix, packed ahead by `lig_matmul_pack`.
+  int b_is_packed;
+  /// y already holds what the product is added to.
+  int accumulates;
+  lig_activation activation;
+
+  int isa, width, height;
+  long batches, batches_per_task, rows_per_task, columns_per_task, row_tasks, column_tasks, depth;
+} lig_matmul;
+
+void lig_matmul_prepare(lig_matmul *plan);
+/// Floats that the packed b takes.
+long lig_matmul_packed_count(const lig_matmul *plan);
+void lig_matmul_pack(const lig_matmul *plan, const float *b, float *packed);
+/// Bytes, for that many threads.
+long lig_matmul_workspace(const lig_matmul *plan, int threads);
+/// `bias` has n values, one a column of y, or is NULL. `b` is packed if the plan says so.
+void lig_matmul_run(
+    const lig_matmul *plan, lig_pool *pool, const float *a, const float *b, const float *bias, float *y,
+    void *workspace);
+
+#endif

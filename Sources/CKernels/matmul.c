@@ -1,0 +1,153 @@
+#include "matmul.h"
+
+#include <stddef.h>
+
+#include "gemm.h"
+
+enum {
+  task_work = 1 << 18,  // multiply-adds that are worth a task
+  most_tasks = 32,      // more do not help to share evenly
+  most_rows = 240,
+  most_columns = 512,
+};
+
+void lig_matmul_prepare(lig_matmul *p) {
+  p->isa = (int)lig_isa();
+  p->width = gemm_width(p->isa);
+  p->height = gemm_height(p->isa, p->m);
+  p->depth = gemm_depth(p->k);
+  p->batches = 1;
+  for (int i = 0; i < p->batch_rank; ++i) p->batches *= p->batch_shape[i];
+  p->batches_per_task = p->row_tasks = p->column_tasks = 1;
+  p->rows_per_task = gemm_round_up(gemm_max(p->m, 1), p->height);
+  p->columns_per_task = gemm_round_up(gemm_max(p->n, 1), p->width);
+  if (!p->batches || !p->m || !p->n) return;
+  double work = (double)p->m * (double)p->n * (double)gemm_max(p->k, 1);
+  if (work < task_work) p->batches_per_task = gemm_min(p->batches, (long)(task_work / work) + 1);
+  // What does not fit the caches is cut first, then what is needed to share the work.
+  p->column_tasks = (p->n + most_columns - 1) / most_columns;
+  p->row_tasks = (p->m + most_rows - 1) / most_rows;
+  double total = work * (double)p->batches / task_work;
+  long wanted = total < 1 ? 1 : total > most_tasks ? most_tasks : (long)total;
+  long groups = (p->batches + p->batches_per_task - 1) / p->batches_per_task;
+  long panels = (p->n + p->width - 1) / p->width, row_panels = (p->m + p->height - 1) / p->height;
+  if (groups * p->column_tasks * p->row_tasks < wanted) {
+    // With b packed, a is what each column task packs anew: cut the longer side first.
+    if (p->n >= p->m) {
+      p->column_tasks = gemm_min(panels, gemm_max(p->column_tasks, wanted / (groups * p->row_tasks)));
+    }
+    if (groups * p->column_tasks * p->row_tasks < wanted) {
+      p->row_tasks = gemm_min(row_panels, gemm_max(p->row_tasks, wanted / (groups * p->column_tasks)));
+    }
+  }
+  p->columns_per_task = gemm_round_up((p->n + p->column_tasks - 1) / p->column_tasks, p->width);
+  p->column_tasks = (p->n + p->columns_per_task - 1) / p->columns_per_task;
+  p->rows_per_task = gemm_round_up((p->m + p->row_tasks - 1) / p->row_tasks, p->height);
+  p->row_tasks = (p->m + p->rows_per_task - 1) / p->rows_per_task;
+}
+
+static long padded_columns(const lig_matmul *p) { return gemm_round_up(p->n, p->width); }
+
+long lig_matmul_packed_count(const lig_matmul *p) { return padded_columns(p) * p->k; }
+
+void lig_matmul_pack(const lig_matmul *p, const float *b, float *packed) {
+  for (long k = 0; k < p->k; k += p->depth) {
+    long depth = gemm_min(p->depth, p->k - k);
+    gemm_pack_b(packed + k * padded_columns(p), b + k * p->b_row, p->b_row, p->b_column, depth, p->n, p->width);
+  }
+}
+
+static int reads_bare_b(const lig_matmul *p) {
+  return !p->b_is_packed && p->b_column == 1 && p->rows_per_task <= 2 * p->height;
+}
+static int reads_bare_a(const lig_matmul *p) {
+  return p->m == 1 && p->a_column == 1 && p->alpha == 1;
+}
+static long a_floats(const lig_matmul *p) {
+  return reads_bare_a(p) ? 0 : gemm_round_up(p->rows_per_task * p->depth, 16);
+}
+static long b_floats(const lig_matmul *p) {
+  return p->b_is_packed || reads_bare_b(p) ? 0 : gemm_round_up(p->columns_per_task * p->depth, 16);
+}
+
+long lig_matmul_workspace(const lig_matmul *p, int threads) {
+  return (a_floats(p) + b_floats(p)) * (long)sizeof(float) * threads;
+}
+
+typedef struct {
+  const lig_matmul *plan;
+  const float *a, *b, *bias;
+  float *y, *workspace;
+} matmul_job;
+
+static void multiply_one(const matmul_job *job, long batch, long row_task, long column_task, int worker) {
+  const lig_matmul *p = job->plan;
+  const float *a = job->a, *b = job->b;
+  for (long axis = p->batch_rank - 1, rest = batch; axis >= 0; --axis) {
+    long index = rest % p->batch_shape[axis];
+    rest /= p->batch_shape[axis];
+    a += index * p->a_batch[axis];
+    b += index * p->b_batch[axis];
+  }
+  long row = row_task * p->rows_per_task, column = column_task * p->columns_per_task;
+  long rows = gemm_min(p->rows_per_task, p->m - row), columns = gemm_min(p->columns_per_task, p->n - column);
+  float *packed_a = job->workspace + worker * (a_floats(p) + b_floats(p)), *packed_b = packed_a + a_floats(p);
+  gemm_block block = {
+    .height = p->height,
+    .c = job->y + (batch * p->m + row) * p->n + column,
+    .c_row = p->n,
+    .rows = rows,
+    .columns = columns,
+    .column_bias = job->bias ? job->bias + column : NULL,
+    .activation = p->activation,
+  };
+  long k = 0;
+  do {  // once even for k = 0, for the bias
+    block.depth = gemm_min(p->depth, p->k - k);
+    block.accumulate = k > 0 || p->accumulates;
+    if (k > 0) block.column_bias = NULL;
+    block.last = k + block.depth >= p->k;
+    if (reads_bare_a(p)) {
+      block.a = a + k;
+    } else {
+      gemm_pack_a(packed_a, a + row * p->a_row + k * p->a_column, p->a_row, p->a_column, rows, block.depth,
+                  p->height, p->alpha);
+      block.a = packed_a;
+    }
+    block.b_panel = block.depth * p->width;
+    block.b_row = p->width;
+    if (p->b_is_packed) {
+      block.b = b + k * padded_columns(p) + column * block.depth;
+    } else if (reads_bare_b(p)) {
+      block.b = b + k * p->b_row + column;
+      block.b_panel = p->width;
+      block.b_row = p->b_row;
+      block.b_is_bare = 1;
+    } else {
+      gemm_pack_b(packed_b, b + k * p->b_row + column * p->b_column, p->b_row, p->b_column, block.depth, columns,
+                  p->width);
+      block.b = packed_b;
+    }
+    gemm_run(p->isa, &block);
+    k += block.depth;
+  } while (k < p->k);
+}
+
+static void multiply_task(void *context, long index, int worker) {
+  const matmul_job *job = context;
+  const lig_matmul *p = job->plan;
+  long tile = index % (p->row_tasks * p->column_tasks), group = index / (p->row_tasks * p->column_tasks);
+  long first = group * p->batches_per_task, end = gemm_min(first + p->batches_per_task, p->batches);
+  for (long batch = first; batch < end; ++batch) {
+    multiply_one(job, batch, tile / p->column_tasks, tile % p->column_tasks, worker);
+  }
+}
+
+void lig_matmul_run(
+    const lig_matmul *p, lig_pool *pool, const float *a, const float *b, const float *bias, float *y,
+    void *workspace) {
+  if (!p->batches || !p->m || !p->n) return;
+  matmul_job job = {p, a, b, bias, y, workspace};
+  long groups = (p->batches + p->batches_per_task - 1) / p->batches_per_task;
+  lig_parallel(pool, groups * p->row_tasks * p->column_tasks, multiply_task, &job);
+}

@@ -1,0 +1,126 @@
+// Vectors of floats for one instruction set. Included once per set, between definitions and #undef of:
+//   LANES   floats in a vector
+//   HEIGHT  rows of a tile of matrix multiplication: 2 * HEIGHT accumulators fit the registers
+//   FUSED   1 where multiply-add is one instruction
+//   TARGET  the function attribute that allows the instructions (may be empty)
+//   F(name) name with the set's suffix
+//   MASKED  1 where AVX-512 masks can be used
+// Everything here is inlined into functions of the same target. No include guard: see each_simd.h.
+
+typedef float F(vf) __attribute__((ext_vector_type(LANES)));
+typedef float F(vfu) __attribute__((ext_vector_type(LANES), aligned(4)));
+typedef int F(vi) __attribute__((ext_vector_type(LANES)));
+
+#define vf F(vf)
+#define vi F(vi)
+#define INLINE static inline __attribute__((always_inline, unused)) TARGET
+
+INLINE vf F(load)(const float *p) { return *(const F(vfu) *)p; }
+INLINE void F(store)(float *p, vf x) { *(F(vfu) *)p = x; }
+
+/// The first n of LANES floats (0 <= n <= LANES), zeros after them.
+INLINE vf F(load_some)(const float *p, long n) {
+#if MASKED
+  return _mm512_maskz_loadu_ps((__mmask16)((1u << n) - 1), p);
+#else
+  float t[LANES] __attribute__((aligned(64))) = {0};
+  for (long i = 0; i < n; ++i) t[i] = p[i];
+  return *(const vf *)t;
+#endif
+}
+
+INLINE void F(store_some)(float *p, vf x, long n) {
+#if MASKED
+  _mm512_mask_storeu_ps(p, (__mmask16)((1u << n) - 1), x);
+#else
+  float t[LANES] __attribute__((aligned(64)));
+  *(vf *)t = x;
+  for (long i = 0; i < n; ++i) p[i] = t[i];
+#endif
+}
+
+#if FUSED
+INLINE vf F(fma)(vf a, vf b, vf c) { return __builtin_elementwise_fma(a, b, c); }
+#else
+INLINE vf F(fma)(vf a, vf b, vf c) { return a * b + c; }
+#endif
+// Comparisons, not fmax: a NaN in x stays a NaN.
+INLINE vf F(at_least)(vf x, vf low) { return x < low ? low : x; }
+INLINE vf F(at_most)(vf x, vf high) { return x > high ? high : x; }
+
+/// The sum, by halves.
+INLINE float F(sum)(vf x) {
+  float t[LANES] __attribute__((aligned(64)));
+  *(vf *)t = x;
+  for (int width = LANES / 2; width; width /= 2) {
+    for (int i = 0; i < width; ++i) t[i] += t[i + width];
+  }
+  return t[0];
+}
+INLINE float F(largest)(vf x) {
+  float t[LANES] __attribute__((aligned(64)));
+  *(vf *)t = x;
+  float best = t[0];
+  for (int i = 1; i < LANES; ++i) best = t[i] > best ? t[i] : best;
+  return best;
+}
+
+/// e^x: at most about 1 ulp off; 0 below -104, infinity above 88.73, NaN stays NaN.
+INLINE vf F(exp)(vf x) {
+  const vf magic = (vf)(12582912.0f);  // 1.5 * 2^23: adding it rounds to an integer, kept in the low bits
+  x = F(at_most)(F(at_least)(x, (vf)(-105.0f)), (vf)(90.0f));
+  vf shifted = F(fma)(x, (vf)(1.44269504f), magic);
+  vf n = shifted - magic;
+  vf r = F(fma)(n, (vf)(-0.693145751953125f), x);  // ln 2 in two parts
+  r = F(fma)(n, (vf)(-1.42860682e-6f), r);
+  vf p = (vf)(1.98412698e-4f);
+  p = F(fma)(p, r, (vf)(1.38888889e-3f));
+  p = F(fma)(p, r, (vf)(8.33333333e-3f));
+  p = F(fma)(p, r, (vf)(4.16666667e-2f));
+  p = F(fma)(p, r, (vf)(1.66666667e-1f));
+  p = F(fma)(p, r, (vf)(0.5f));
+  p = F(fma)(p, r * r, r) + (vf)(1.0f);
+  // Two factors, because 2^n itself may not be a normal float.
+  vi power = (vi)shifted - (vi)magic;
+  vi half = power >> 1;
+  vf a = (vf)((half + 127) << 23);
+  vf b = (vf)((power - half + 127) << 23);
+  return p * a * b;
+}
+
+INLINE vf F(sigmoid)(vf x) { return (vf)(1.0f) / ((vf)(1.0f) + F(exp)(-x)); }
+
+INLINE vf F(tanh)(vf x) {
+  vf size = __builtin_elementwise_abs(x);
+  // Near zero an odd polynomial (least squares on |x| <= 0.65), elsewhere through the exponential.
+  vf t = x * x;
+  vf p = (vf)(2.045216504484415e-3f);
+  p = F(fma)(p, t, (vf)(-8.071141317486763e-3f));
+  p = F(fma)(p, t, (vf)(2.1658582612872124e-2f));
+  p = F(fma)(p, t, (vf)(-5.3939420729875565e-2f));
+  p = F(fma)(p, t, (vf)(0.1333315372467041f));
+  p = F(fma)(p, t, (vf)(-0.333333283662796f));
+  vf near = F(fma)(x * t, p, x);
+  vf far = (vf)(1.0f) - (vf)(2.0f) / (F(exp)(size + size) + (vf)(1.0f));
+  far = __builtin_elementwise_copysign(far, x);
+  return size < (vf)(0.65f) ? near : (x != x ? x : far);
+}
+
+INLINE vf F(activate)(lig_activation f, vf x) {
+  switch (f.kind) {
+    case LIG_IDENTITY: return x;
+    case LIG_RELU: return F(at_least)(x, (vf)(0.0f));
+    case LIG_CLIP: return F(at_most)(F(at_least)(x, (vf)(f.alpha)), (vf)(f.beta));
+    case LIG_LEAKY_RELU: return x < (vf)(0.0f) ? x * (vf)(f.alpha) : x;
+    case LIG_HARD_SIGMOID:
+    case LIG_HARD_SWISH: {
+      vf gate = F(fma)((vf)(f.alpha), x, (vf)(f.beta));
+      gate = F(at_most)(F(at_least)(gate, (vf)(0.0f)), (vf)(1.0f));
+      return f.kind == LIG_HARD_SIGMOID ? gate : x * gate;
+    }
+    case LIG_SIGMOID: return F(sigmoid)(x);
+    case LIG_SILU: return x * F(sigmoid)(x);
+    case LIG_TANH: return F(tanh)(x);
+  }
+  return x;
+}

@@ -1,0 +1,9 @@
+#undef vf
+#undef vi
+#undef INLINE
+#undef LANES
+#undef HEIGHT
+#undef TARGET
+#undef F
+#undef MASKED
+#undef FUSED
