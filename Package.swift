@@ -71,6 +71,8 @@ let package = Package(
     module("ONNXFormat", ["CONNX", "GraphIR", "TensorCore"]),
     // Images
     module("Imaging", ["TensorCore", "COpenCV", "CClipper", "CJPEG", "CSPNG", "CWebP", "CGEOS"]),
+    // Converters
+    module("TensorFiles", path: "Converters/TensorFiles", ["TensorCore"]),
     // Tests
     module("TestSupport", path: "Tests/TestSupport/TestSupport", ["CKernels", "GraphIR", "Operators", "Runtime", "TensorCore"]),
     .target(name: "CAllocationCounter", path: "Tests/TestSupport/CAllocationCounter"),
@@ -78,6 +80,7 @@ let package = Package(
     tests("GraphIRTests", ["GraphIR", "TensorCore"]),
     tests("RuntimeTests", ["CAllocationCounter", "GraphIR", "Kernels", "Runtime", "TensorCore"]),
     tests("ONNXFormatTests", ["ONNXFormat", "GraphIR", "Operators", "TensorCore"]),
+    tests("TensorFilesTests", ["TensorCore", "TensorFiles"]),
     tests("ImagingTests", ["Imaging", "TensorCore"]),
   ],
   cLanguageStandard: .c11,
