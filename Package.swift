@@ -78,6 +78,8 @@ let package = Package(
       "GraphIR", "ONNXFormat", "Operators", "Passes", "Runtime", "TensorCore",
       .product(name: "ArgumentParser", package: "swift-argument-parser"),
     ]),
+    // Converters
+    module("TensorFiles", path: "Converters/TensorFiles", ["TensorCore"]),
     // Tests
     module("TestSupport", path: "Tests/TestSupport/TestSupport", ["CKernels", "GraphIR", "Operators", "Runtime", "TensorCore"]),
     .target(name: "CAllocationCounter", path: "Tests/TestSupport/CAllocationCounter"),
@@ -85,6 +87,7 @@ let package = Package(
     tests("GraphIRTests", ["GraphIR", "TensorCore"]),
     tests("RuntimeTests", ["CAllocationCounter", "GraphIR", "Kernels", "Runtime", "TensorCore"]),
     tests("ONNXFormatTests", ["ONNXFormat", "GraphIR", "Operators", "TensorCore"]),
+    tests("TensorFilesTests", ["TensorCore", "TensorFiles"]),
     tests("ImagingTests", ["Imaging", "TensorCore"]),
   ],
   cLanguageStandard: .c11,

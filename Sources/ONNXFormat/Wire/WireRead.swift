@@ -371,31 +371,3 @@ extension WireDecoder {
     }
   }
 }
-
-extension TensorStorage {
-  /// Fresh storage with these bytes.
-  convenience init(copying bytes: [UInt8]) {
-    self.init(byteCount: bytes.count)
-    unsafe withUnsafeMutableBytes { unsafe $0.copyBytes(from: bytes) }
-  }
-}
-
-extension Tensor {
-  /// A view of a file's bytes where they are aligned, a copy where they are not. Throws when they reach past the end.
-  static func view(
-    _ element: ElementType, _ shape: [Int], _ storage: TensorStorage, byteOffset: Int
-  ) throws -> Tensor {
-    // As bytes first: they may start anywhere, scalars only at multiples of their size.
-    let view = try Tensor(.uint8, [Checked.byteCount(element, shape)], storage: storage, byteOffset: byteOffset)
-    if element == .bool {
-      // Swift's Bool knows only 0 and 1.
-      return try Tensor(view.scalars(as: UInt8.self).map { $0 != 0 }, shape)
-    }
-    if element.byteSize > 0, byteOffset % element.byteSize == 0 {
-      return try Tensor(element, shape, storage: storage, byteOffset: byteOffset)
-    }
-    return try unsafe Tensor(element, shape) { target in
-      unsafe view.withUnsafeBytes { unsafe target.copyMemory(from: $0) }
-    }
-  }
-}
