@@ -21,13 +21,10 @@ func tests(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
   .testTarget(name: name, dependencies: dependencies, swiftSettings: swiftSettings)
 }
 /// Our own C or C++ over foreign libraries, with a plain C header.
-func shim(
-  _ name: String, links libraries: [String], headers: [String] = [], _ dependencies: [Target.Dependency] = []
-) -> Target {
+func shim(_ name: String, links libraries: [String], headers: [String] = []) -> Target {
   let flags = headers.map { "-I\($0)" } + ["-Wall", "-Wextra", "-Werror"]
   return .target(
-    name: name, dependencies: dependencies,
-    cSettings: [.unsafeFlags(flags)], cxxSettings: [.unsafeFlags(flags)],
+    name: name, cSettings: [.unsafeFlags(flags)], cxxSettings: [.unsafeFlags(flags)],
     linkerSettings: libraries.map { .linkedLibrary($0) })
 }
 /// A foreign library that pkg-config knows: nothing but a module map.
@@ -42,6 +39,12 @@ let kernelSettings: [CSetting] = [.unsafeFlags(["-O3", "-fno-math-errno", "-Wall
 func foreign(_ name: String, _ dependencies: [Target.Dependency] = []) -> Target {
   .target(name: name, dependencies: dependencies)
 }
+
+/// Pango's own pkg-config file asks for -pthread, which the package manager refuses with a warning in every build.
+let pangoHeaders = [
+  "/usr/include/pango-1.0", "/usr/include/cairo", "/usr/include/harfbuzz", "/usr/include/glib-2.0",
+  "/usr/lib/x86_64-linux-gnu/glib-2.0/include", "/usr/lib/aarch64-linux-gnu/glib-2.0/include",
+]
 
 let package = Package(
   name: "ligature",
@@ -80,6 +83,8 @@ let package = Package(
     ]),
     // Converters
     module("TensorFiles", path: "Converters/TensorFiles", ["TensorCore"]),
+    shim("CPango", links: ["pangocairo-1.0", "pango-1.0", "gobject-2.0", "glib-2.0", "cairo"], headers: pangoHeaders),
+    module("Imaging", ["TensorCore", "COpenCV", "CClipper", "CJPEG", "CSPNG", "CWebP", "CGEOS", "CPango"]),
     // Tests
     module("TestSupport", path: "Tests/TestSupport/TestSupport", ["CKernels", "GraphIR", "Operators", "Runtime", "TensorCore"]),
     .target(name: "CAllocationCounter", path: "Tests/TestSupport/CAllocationCounter"),
