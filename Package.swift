@@ -61,6 +61,7 @@ let package = Package(
     library("CGEOS", pkgConfig: "geos", debian: "libgeos-dev"),
     // Debian's OpenCV core and imgproc come without a pkg-config file.
     shim("COpenCV", links: ["opencv_imgproc", "opencv_core"], headers: ["/usr/include/opencv4"]),
+    shim("CPango", links: ["pangocairo-1.0", "pango-1.0", "gobject-2.0", "glib-2.0", "cairo"], headers: pangoHeaders),
     shim("CClipper", links: ["polyclipping"]),
     shim("CJPEG", links: ["jpeg"]),
     // C of our own
@@ -75,16 +76,14 @@ let package = Package(
     module("Kernels", ["CKernels", "GraphIR", "Operators", "TensorCore"]),
     module("Runtime", ["GraphIR", "Kernels", "TensorCore"]),
     // Images
-    module("Imaging", ["TensorCore", "COpenCV", "CClipper", "CJPEG", "CSPNG", "CWebP", "CGEOS"]),
+    module("Imaging", ["TensorCore", "COpenCV", "CClipper", "CJPEG", "CSPNG", "CWebP", "CGEOS", "CPango"]),
+    // Files
+    module("TensorFiles", path: "Converters/TensorFiles", ["TensorCore"]),
     // The program
     program("ligature", [
-      "GraphIR", "ONNXFormat", "Operators", "Passes", "Runtime", "TensorCore",
+      "GraphIR", "ONNXFormat", "Operators", "Passes", "Runtime", "TensorCore", "TensorFiles",
       .product(name: "ArgumentParser", package: "swift-argument-parser"),
     ]),
-    // Converters
-    module("TensorFiles", path: "Converters/TensorFiles", ["TensorCore"]),
-    shim("CPango", links: ["pangocairo-1.0", "pango-1.0", "gobject-2.0", "glib-2.0", "cairo"], headers: pangoHeaders),
-    module("Imaging", ["TensorCore", "COpenCV", "CClipper", "CJPEG", "CSPNG", "CWebP", "CGEOS", "CPango"]),
     // Tests
     module("TestSupport", path: "Tests/TestSupport/TestSupport", ["CKernels", "GraphIR", "Operators", "Runtime", "TensorCore"]),
     .target(name: "CAllocationCounter", path: "Tests/TestSupport/CAllocationCounter"),
@@ -92,7 +91,6 @@ let package = Package(
     tests("GraphIRTests", ["GraphIR", "TensorCore"]),
     tests("RuntimeTests", ["CAllocationCounter", "GraphIR", "Kernels", "Runtime", "TensorCore"]),
     tests("ONNXFormatTests", ["ONNXFormat", "GraphIR", "Operators", "TensorCore"]),
-    tests("TensorFilesTests", ["TensorCore", "TensorFiles"]),
     tests("ImagingTests", ["Imaging", "TensorCore"]),
   ],
   cLanguageStandard: .c11,

@@ -16,6 +16,8 @@ struct Ligature: ParsableCommand {
     version: "0.1.0",
     subcommands: [
       InspectCommand.self,
+      RunCommand.self,
+      VerifyCommand.self,
       BenchCommand.self,
     ])
 
