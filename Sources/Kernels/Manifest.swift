@@ -3,6 +3,10 @@ extension KernelTable {
   public static let standard: KernelTable = {
     var table = KernelTable()
     let registrations: [(inout KernelTable) -> Void] = [
+      UnaryKernels.register(in:),
+      BinaryKernels.register(in:),
+      ShapeKernels.register(in:),
+      JoiningKernels.register(in:),
     ]
     for register in registrations { register(&table) }
     return table

@@ -3,5 +3,9 @@ public import GraphIR
 extension OperatorSet {
   /// Every operator that Ligature knows, one family a line.
   public static let standard = OperatorSet([
+    Unary.self, Clip.self, Not.self, Classify.self, Cast.self, Identity.self,
+    Binary.self, Variadic.self, Where.self,
+    Shape.self, Size.self, Reshape.self, Squeeze.self, Unsqueeze.self, Flatten.self, Expand.self, Transpose.self,
+    Concat.self, Split.self, Tile.self, Pad.self, BlockShuffle.self,
   ])
 }
