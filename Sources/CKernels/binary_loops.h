@@ -33,6 +33,6 @@ static void LIG_NAME(b_POWER)(const float *a, const float *b, void *y_, long n, 
 }
 
 #define BINARY(op, result, expression) [op] = LIG_NAME(b_##op),
-static const binary_f32 LIG_NAME(binary_table)[LIG_COMPARE_END] = {
-  LIG_BINARY_LIST(BINARY)[LIG_POW] = LIG_NAME(b_POWER)};
+static const binary_f32 LIG_NAME(binary_table)[LIG_BINARY_COMPARE_END] = {
+  LIG_BINARY_LIST(BINARY)[LIG_BINARY_POW] = LIG_NAME(b_POWER)};
 #undef BINARY

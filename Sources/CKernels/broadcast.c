@@ -74,18 +74,18 @@ static inline void cursor_next(cursor *at, const lig_broadcast *plan) {
 typedef void (*binary_f32)(const float *, const float *, void *, long, long, long);
 
 #define LIG_BINARY_LIST(B) \
-  B(LIG_ADD, float, a + b) \
-  B(LIG_SUB, float, a - b) \
-  B(LIG_MUL, float, a * b) \
-  B(LIG_DIV, float, a / b) \
-  B(LIG_MIN, float, a < b || a != a ? a : b) \
-  B(LIG_MAX, float, a > b || a != a ? a : b) \
-  B(LIG_PRELU, float, a < 0.0f ? a * b : a) \
-  B(LIG_EQUAL, unsigned char, a == b) \
-  B(LIG_LESS, unsigned char, a < b) \
-  B(LIG_LESS_OR_EQUAL, unsigned char, a <= b) \
-  B(LIG_GREATER, unsigned char, a > b) \
-  B(LIG_GREATER_OR_EQUAL, unsigned char, a >= b)
+  B(LIG_BINARY_ADD, float, a + b) \
+  B(LIG_BINARY_SUB, float, a - b) \
+  B(LIG_BINARY_MUL, float, a * b) \
+  B(LIG_BINARY_DIV, float, a / b) \
+  B(LIG_BINARY_MIN, float, a < b || a != a ? a : b) \
+  B(LIG_BINARY_MAX, float, a > b || a != a ? a : b) \
+  B(LIG_BINARY_PRELU, float, a < 0.0f ? a * b : a) \
+  B(LIG_BINARY_EQUAL, unsigned char, a == b) \
+  B(LIG_BINARY_LESS, unsigned char, a < b) \
+  B(LIG_BINARY_LESS_OR_EQUAL, unsigned char, a <= b) \
+  B(LIG_BINARY_GREATER, unsigned char, a > b) \
+  B(LIG_BINARY_GREATER_OR_EQUAL, unsigned char, a >= b)
 
 #define LIG_ISA scalar
 #include "binary_loops.h"
@@ -195,24 +195,24 @@ LOOP(or_bool, uint8_t, uint8_t, a != 0 || b != 0)
 LOOP(xor_bool, uint8_t, uint8_t, (a != 0) != (b != 0))
 
 #define COMMON_ROW(s) \
-  [LIG_MIN] = min_##s, [LIG_MAX] = max_##s, [LIG_EQUAL] = equal_##s, [LIG_LESS] = less_##s, \
-  [LIG_LESS_OR_EQUAL] = lesseq_##s, [LIG_GREATER] = greater_##s, [LIG_GREATER_OR_EQUAL] = greatereq_##s, \
-  [LIG_ADD] = add_##s, [LIG_SUB] = sub_##s, [LIG_MUL] = mul_##s, [LIG_DIV] = div_##s, [LIG_POW] = pow_##s, \
-  [LIG_MOD] = mod_##s
-#define INTEGER_ROW(s) COMMON_ROW(s), [LIG_BITAND] = and_##s, [LIG_BITOR] = or_##s, [LIG_BITXOR] = xor_##s
-#define SIGNED_ROW(s) {INTEGER_ROW(s), [LIG_FMOD] = fmod_##s, [LIG_PRELU] = prelu_##s}
-#define UNSIGNED_ROW(s) {INTEGER_ROW(s), [LIG_FMOD] = mod_##s, [LIG_SHIFTLEFT] = shl_##s, [LIG_SHIFTRIGHT] = shr_##s}
+  [LIG_BINARY_MIN] = min_##s, [LIG_BINARY_MAX] = max_##s, [LIG_BINARY_EQUAL] = equal_##s, [LIG_BINARY_LESS] = less_##s, \
+  [LIG_BINARY_LESS_OR_EQUAL] = lesseq_##s, [LIG_BINARY_GREATER] = greater_##s, [LIG_BINARY_GREATER_OR_EQUAL] = greatereq_##s, \
+  [LIG_BINARY_ADD] = add_##s, [LIG_BINARY_SUB] = sub_##s, [LIG_BINARY_MUL] = mul_##s, [LIG_BINARY_DIV] = div_##s, [LIG_BINARY_POW] = pow_##s, \
+  [LIG_BINARY_MOD] = mod_##s
+#define INTEGER_ROW(s) COMMON_ROW(s), [LIG_BINARY_BITAND] = and_##s, [LIG_BINARY_BITOR] = or_##s, [LIG_BINARY_BITXOR] = xor_##s
+#define SIGNED_ROW(s) {INTEGER_ROW(s), [LIG_BINARY_FMOD] = fmod_##s, [LIG_BINARY_PRELU] = prelu_##s}
+#define UNSIGNED_ROW(s) {INTEGER_ROW(s), [LIG_BINARY_FMOD] = mod_##s, [LIG_BINARY_SHIFTLEFT] = shl_##s, [LIG_BINARY_SHIFTRIGHT] = shr_##s}
 
 // By raw value of ElementType.
 static const binary_any table[14][LIG_BINARY_END] = {
   [2] = UNSIGNED_ROW(u8), [3] = SIGNED_ROW(i8), [4] = UNSIGNED_ROW(u16), [5] = SIGNED_ROW(i16),
   [6] = SIGNED_ROW(i32), [7] = SIGNED_ROW(i64), [12] = UNSIGNED_ROW(u32), [13] = UNSIGNED_ROW(u64),
-  [9] = {[LIG_AND] = and_bool, [LIG_OR] = or_bool, [LIG_XOR] = xor_bool, [LIG_EQUAL] = equal_u8},
-  [11] = {COMMON_ROW(f64), [LIG_FMOD] = fmod_f64, [LIG_PRELU] = prelu_f64},
+  [9] = {[LIG_BINARY_AND] = and_bool, [LIG_BINARY_OR] = or_bool, [LIG_BINARY_XOR] = xor_bool, [LIG_BINARY_EQUAL] = equal_u8},
+  [11] = {COMMON_ROW(f64), [LIG_BINARY_FMOD] = fmod_f64, [LIG_BINARY_PRELU] = prelu_f64},
 };
 
 static int is_known_f32(int operation) {
-  return (operation >= 0 && operation <= LIG_PRELU) || (operation >= LIG_EQUAL && operation < LIG_COMPARE_END);
+  return (operation >= 0 && operation <= LIG_BINARY_PRELU) || (operation >= LIG_BINARY_EQUAL && operation < LIG_BINARY_COMPARE_END);
 }
 
 int lig_binary_knows(int operation, int type) {
@@ -299,11 +299,11 @@ int lig_binary(
   if (plan->rows == 0) return 0;
   long size = element_size[type];
   job work = {.plan = plan, .input = {a, b}, .y = y, .size = {size, size}, .result_size = size};
-  if (operation >= LIG_EQUAL) work.result_size = 1;
+  if (operation >= LIG_BINARY_EQUAL) work.result_size = 1;
   if (type != 1) {
     work.run_any = table[type][operation];
-  } else if (operation == LIG_MOD || operation == LIG_FMOD) {
-    work.run_f32 = operation == LIG_MOD ? mod_f32 : fmod_f32;
+  } else if (operation == LIG_BINARY_MOD || operation == LIG_BINARY_FMOD) {
+    work.run_f32 = operation == LIG_BINARY_MOD ? mod_f32 : fmod_f32;
   } else {
     work.run_f32 = LIG_PICK(binary_table)[operation];
   }

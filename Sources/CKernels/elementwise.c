@@ -9,36 +9,36 @@ typedef void (*unary_f32)(const float *, float *, long, float, float);
 
 // The sign of zero and NaN follow x where the formula allows it: comparisons are written so that NaN falls through.
 #define LIG_UNARY_LIST(U) \
-  U(LIG_RELU, x < 0.0f ? 0.0f : x) \
-  U(LIG_SIGMOID, lig_sigmoidf(x)) \
-  U(LIG_TANH, lig_tanhf(x)) \
-  U(LIG_EXP, lig_expf(x)) \
-  U(LIG_LOG, lig_logf(x)) \
-  U(LIG_SQRT, sqrtf(x)) \
-  U(LIG_RECIPROCAL, 1.0f / x) \
-  U(LIG_NEG, -x) \
-  U(LIG_ABS, fabsf(x)) \
-  U(LIG_FLOOR, floorf(x)) \
-  U(LIG_CEIL, ceilf(x)) \
-  U(LIG_ROUND, rintf(x)) \
-  U(LIG_SIGN, x > 0.0f ? 1.0f : x < 0.0f ? -1.0f : x) \
-  U(LIG_ERF, lig_erff(x)) \
-  U(LIG_SOFTPLUS, lig_softplusf(x)) \
-  U(LIG_SOFTSIGN, x / (1.0f + fabsf(x))) \
-  U(LIG_HARDSIGMOID, clip(a * x + b, 0.0f, 1.0f)) \
-  U(LIG_HARDSWISH, x * clip(x * (1.0f / 6.0f) + 0.5f, 0.0f, 1.0f)) \
-  U(LIG_LEAKYRELU, x < 0.0f ? a * x : x) \
-  U(LIG_ELU, x < 0.0f ? a * lig_expm1f(x) : x) \
-  U(LIG_SELU, b * (x < 0.0f ? a * lig_expm1f(x) : x)) \
-  U(LIG_CELU, x < 0.0f ? a * lig_expm1f(x / a) : x) \
-  U(LIG_GELU, lig_geluf(x)) \
-  U(LIG_GELU_TANH, lig_gelu_tanhf(x)) \
-  U(LIG_MISH, lig_mishf(x)) \
-  U(LIG_THRESHOLDEDRELU, x > a ? x : 0.0f) \
-  U(LIG_CLIP, clip(x, a, b)) \
-  U(LIG_AFFINE, a * x + b) \
-  U(LIG_SWISH, x / (1.0f + lig_expf(-a * x))) \
-  U(LIG_SHRINK, x > a ? x - b : x < -a ? x + b : 0.0f)
+  U(LIG_UNARY_RELU, x < 0.0f ? 0.0f : x) \
+  U(LIG_UNARY_SIGMOID, lig_sigmoidf(x)) \
+  U(LIG_UNARY_TANH, lig_tanhf(x)) \
+  U(LIG_UNARY_EXP, lig_expf(x)) \
+  U(LIG_UNARY_LOG, lig_logf(x)) \
+  U(LIG_UNARY_SQRT, sqrtf(x)) \
+  U(LIG_UNARY_RECIPROCAL, 1.0f / x) \
+  U(LIG_UNARY_NEG, -x) \
+  U(LIG_UNARY_ABS, fabsf(x)) \
+  U(LIG_UNARY_FLOOR, floorf(x)) \
+  U(LIG_UNARY_CEIL, ceilf(x)) \
+  U(LIG_UNARY_ROUND, rintf(x)) \
+  U(LIG_UNARY_SIGN, x > 0.0f ? 1.0f : x < 0.0f ? -1.0f : x) \
+  U(LIG_UNARY_ERF, lig_erff(x)) \
+  U(LIG_UNARY_SOFTPLUS, lig_softplusf(x)) \
+  U(LIG_UNARY_SOFTSIGN, x / (1.0f + fabsf(x))) \
+  U(LIG_UNARY_HARDSIGMOID, clip(a * x + b, 0.0f, 1.0f)) \
+  U(LIG_UNARY_HARDSWISH, x * clip(x * (1.0f / 6.0f) + 0.5f, 0.0f, 1.0f)) \
+  U(LIG_UNARY_LEAKYRELU, x < 0.0f ? a * x : x) \
+  U(LIG_UNARY_ELU, x < 0.0f ? a * lig_expm1f(x) : x) \
+  U(LIG_UNARY_SELU, b * (x < 0.0f ? a * lig_expm1f(x) : x)) \
+  U(LIG_UNARY_CELU, x < 0.0f ? a * lig_expm1f(x / a) : x) \
+  U(LIG_UNARY_GELU, lig_geluf(x)) \
+  U(LIG_UNARY_GELU_TANH, lig_gelu_tanhf(x)) \
+  U(LIG_UNARY_MISH, lig_mishf(x)) \
+  U(LIG_UNARY_THRESHOLDEDRELU, x > a ? x : 0.0f) \
+  U(LIG_UNARY_CLIP, clip(x, a, b)) \
+  U(LIG_UNARY_AFFINE, a * x + b) \
+  U(LIG_UNARY_SWISH, x / (1.0f + lig_expf(-a * x))) \
+  U(LIG_UNARY_SHRINK, x > a ? x - b : x < -a ? x + b : 0.0f)
 
 LIG_INLINE float clip(float x, float low, float high) {
   x = x < low ? low : x;
@@ -67,9 +67,9 @@ static void library_f32(int operation, const float *x, float *y, long n) {
     for (long i = 0; i < n; i++) y[i] = f(x[i]); \
     break;
   switch (operation) {
-    CASE(LIG_SIN, sinf) CASE(LIG_COS, cosf) CASE(LIG_TAN, tanf) CASE(LIG_ASIN, asinf) CASE(LIG_ACOS, acosf)
-    CASE(LIG_ATAN, atanf) CASE(LIG_SINH, sinhf) CASE(LIG_COSH, coshf) CASE(LIG_ASINH, asinhf)
-    CASE(LIG_ACOSH, acoshf) CASE(LIG_ATANH, atanhf)
+    CASE(LIG_UNARY_SIN, sinf) CASE(LIG_UNARY_COS, cosf) CASE(LIG_UNARY_TAN, tanf) CASE(LIG_UNARY_ASIN, asinf) CASE(LIG_UNARY_ACOS, acosf)
+    CASE(LIG_UNARY_ATAN, atanf) CASE(LIG_UNARY_SINH, sinhf) CASE(LIG_UNARY_COSH, coshf) CASE(LIG_UNARY_ASINH, asinhf)
+    CASE(LIG_UNARY_ACOSH, acoshf) CASE(LIG_UNARY_ATANH, atanhf)
   }
 #undef CASE
 }
@@ -113,46 +113,46 @@ static double clip_f64(double x, double low, double high) {
 
 static double unary_f64(int operation, double x, double a, double b) {
   switch (operation) {
-    case LIG_RELU: return x < 0 ? 0 : x;
-    case LIG_SIGMOID: return 1 / (1 + exp(-x));
-    case LIG_TANH: return tanh(x);
-    case LIG_EXP: return exp(x);
-    case LIG_LOG: return log(x);
-    case LIG_SQRT: return sqrt(x);
-    case LIG_RECIPROCAL: return 1 / x;
-    case LIG_NEG: return -x;
-    case LIG_ABS: return fabs(x);
-    case LIG_FLOOR: return floor(x);
-    case LIG_CEIL: return ceil(x);
-    case LIG_ROUND: return rint(x);
-    case LIG_SIGN: return x > 0 ? 1 : x < 0 ? -1 : x;
-    case LIG_ERF: return erf(x);
-    case LIG_SOFTPLUS: return (x < 0 ? 0 : x) + log1p(exp(-fabs(x)));
-    case LIG_SOFTSIGN: return x / (1 + fabs(x));
-    case LIG_HARDSIGMOID: return clip_f64(a * x + b, 0, 1);
-    case LIG_HARDSWISH: return x * clip_f64(x / 6 + 0.5, 0, 1);
-    case LIG_LEAKYRELU: return x < 0 ? a * x : x;
-    case LIG_ELU: return x < 0 ? a * expm1(x) : x;
-    case LIG_SELU: return b * (x < 0 ? a * expm1(x) : x);
-    case LIG_CELU: return x < 0 ? a * expm1(x / a) : x;
-    case LIG_GELU: return 0.5 * x * (1 + erf(x * 0.70710678118654752));
-    case LIG_GELU_TANH: return 0.5 * x * (1 + tanh(0.79788456080286536 * (x + 0.044715 * x * x * x)));
-    case LIG_MISH: return x * tanh((x < 0 ? 0 : x) + log1p(exp(-fabs(x))));
-    case LIG_THRESHOLDEDRELU: return x > a ? x : 0;
-    case LIG_CLIP: return clip_f64(x, a, b);
-    case LIG_AFFINE: return a * x + b;
-    case LIG_SWISH: return x / (1 + exp(-a * x));
-    case LIG_SHRINK: return x > a ? x - b : x < -a ? x + b : 0;
-    case LIG_SIN: return sin(x);
-    case LIG_COS: return cos(x);
-    case LIG_TAN: return tan(x);
-    case LIG_ASIN: return asin(x);
-    case LIG_ACOS: return acos(x);
-    case LIG_ATAN: return atan(x);
-    case LIG_SINH: return sinh(x);
-    case LIG_COSH: return cosh(x);
-    case LIG_ASINH: return asinh(x);
-    case LIG_ACOSH: return acosh(x);
+    case LIG_UNARY_RELU: return x < 0 ? 0 : x;
+    case LIG_UNARY_SIGMOID: return 1 / (1 + exp(-x));
+    case LIG_UNARY_TANH: return tanh(x);
+    case LIG_UNARY_EXP: return exp(x);
+    case LIG_UNARY_LOG: return log(x);
+    case LIG_UNARY_SQRT: return sqrt(x);
+    case LIG_UNARY_RECIPROCAL: return 1 / x;
+    case LIG_UNARY_NEG: return -x;
+    case LIG_UNARY_ABS: return fabs(x);
+    case LIG_UNARY_FLOOR: return floor(x);
+    case LIG_UNARY_CEIL: return ceil(x);
+    case LIG_UNARY_ROUND: return rint(x);
+    case LIG_UNARY_SIGN: return x > 0 ? 1 : x < 0 ? -1 : x;
+    case LIG_UNARY_ERF: return erf(x);
+    case LIG_UNARY_SOFTPLUS: return (x < 0 ? 0 : x) + log1p(exp(-fabs(x)));
+    case LIG_UNARY_SOFTSIGN: return x / (1 + fabs(x));
+    case LIG_UNARY_HARDSIGMOID: return clip_f64(a * x + b, 0, 1);
+    case LIG_UNARY_HARDSWISH: return x * clip_f64(x / 6 + 0.5, 0, 1);
+    case LIG_UNARY_LEAKYRELU: return x < 0 ? a * x : x;
+    case LIG_UNARY_ELU: return x < 0 ? a * expm1(x) : x;
+    case LIG_UNARY_SELU: return b * (x < 0 ? a * expm1(x) : x);
+    case LIG_UNARY_CELU: return x < 0 ? a * expm1(x / a) : x;
+    case LIG_UNARY_GELU: return 0.5 * x * (1 + erf(x * 0.70710678118654752));
+    case LIG_UNARY_GELU_TANH: return 0.5 * x * (1 + tanh(0.79788456080286536 * (x + 0.044715 * x * x * x)));
+    case LIG_UNARY_MISH: return x * tanh((x < 0 ? 0 : x) + log1p(exp(-fabs(x))));
+    case LIG_UNARY_THRESHOLDEDRELU: return x > a ? x : 0;
+    case LIG_UNARY_CLIP: return clip_f64(x, a, b);
+    case LIG_UNARY_AFFINE: return a * x + b;
+    case LIG_UNARY_SWISH: return x / (1 + exp(-a * x));
+    case LIG_UNARY_SHRINK: return x > a ? x - b : x < -a ? x + b : 0;
+    case LIG_UNARY_SIN: return sin(x);
+    case LIG_UNARY_COS: return cos(x);
+    case LIG_UNARY_TAN: return tan(x);
+    case LIG_UNARY_ASIN: return asin(x);
+    case LIG_UNARY_ACOS: return acos(x);
+    case LIG_UNARY_ATAN: return atan(x);
+    case LIG_UNARY_SINH: return sinh(x);
+    case LIG_UNARY_COSH: return cosh(x);
+    case LIG_UNARY_ASINH: return asinh(x);
+    case LIG_UNARY_ACOSH: return acosh(x);
     default: return atanh(x);
   }
 }
@@ -182,11 +182,11 @@ int lig_unary_f64(int operation, const double *x, double *y, long count, double 
     type low = (type)(job->low < (long)(lowest) ? (long)(lowest) : lig_min(job->low, (long)(highest))); \
     type high = (type)(job->high < (long)(lowest) ? (long)(lowest) : lig_min(job->high, (long)(highest))); \
     switch (job->operation) { \
-      case LIG_RELU: for (long i = 0; i < n; i++) y[i] = x[i] > 0 ? x[i] : 0; break; \
-      case LIG_NEG: for (long i = 0; i < n; i++) y[i] = (type)(0 - (uint64_t)x[i]); break; \
-      case LIG_ABS: for (long i = 0; i < n; i++) y[i] = x[i] > 0 ? x[i] : (type)(0 - (uint64_t)x[i]); break; \
-      case LIG_SIGN: for (long i = 0; i < n; i++) y[i] = (type)((x[i] > 0) - !(x[i] >= 0)); break; \
-      case LIG_CLIP: \
+      case LIG_UNARY_RELU: for (long i = 0; i < n; i++) y[i] = x[i] > 0 ? x[i] : 0; break; \
+      case LIG_UNARY_NEG: for (long i = 0; i < n; i++) y[i] = (type)(0 - (uint64_t)x[i]); break; \
+      case LIG_UNARY_ABS: for (long i = 0; i < n; i++) y[i] = x[i] > 0 ? x[i] : (type)(0 - (uint64_t)x[i]); break; \
+      case LIG_UNARY_SIGN: for (long i = 0; i < n; i++) y[i] = (type)((x[i] > 0) - !(x[i] >= 0)); break; \
+      case LIG_UNARY_CLIP: \
         for (long i = 0; i < n; i++) { \
           type v = x[i] < low ? low : x[i]; \
           y[i] = v > high ? high : v; \
@@ -216,7 +216,7 @@ int lig_unary_integer(
   int operation, int type, const void *x, void *y, long count, long low, long high, lig_pool *pool
 ) {
   switch (operation) {
-    case LIG_RELU: case LIG_NEG: case LIG_ABS: case LIG_SIGN: case LIG_CLIP: break;
+    case LIG_UNARY_RELU: case LIG_UNARY_NEG: case LIG_UNARY_ABS: case LIG_UNARY_SIGN: case LIG_UNARY_CLIP: break;
     default: return -1;
   }
   if (!((type >= 2 && type <= 7) || type == 12 || type == 13)) return -1;

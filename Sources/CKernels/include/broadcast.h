@@ -24,28 +24,28 @@ typedef struct {
 int lig_broadcast_prepare(lig_broadcast *plan, int inputs, int rank, const long *shape, const long *shapes);
 
 enum {
-  LIG_ADD, LIG_SUB, LIG_MUL,
+  LIG_BINARY_ADD, LIG_BINARY_SUB, LIG_BINARY_MUL,
   /// Integers: towards zero; x / 0 is 0, the lowest value / -1 wraps.
-  LIG_DIV,
+  LIG_BINARY_DIV,
   /// Integers: x to a negative power is 0 unless x is 1 or -1.
-  LIG_POW,
+  LIG_BINARY_POW,
   /// NaN wins.
-  LIG_MIN, LIG_MAX,
+  LIG_BINARY_MIN, LIG_BINARY_MAX,
   /// The sign of the divisor, as Python's %; x mod 0 is 0 for integers.
-  LIG_MOD,
+  LIG_BINARY_MOD,
   /// The sign of the dividend, as C's fmod and %; x mod 0 is 0 for integers.
-  LIG_FMOD,
+  LIG_BINARY_FMOD,
   /// a < 0 ? a b : a
-  LIG_PRELU,
-  LIG_BITAND, LIG_BITOR, LIG_BITXOR,
+  LIG_BINARY_PRELU,
+  LIG_BINARY_BITAND, LIG_BINARY_BITOR, LIG_BINARY_BITXOR,
   /// By the type's width or more: 0.
-  LIG_SHIFTLEFT, LIG_SHIFTRIGHT,
+  LIG_BINARY_SHIFTLEFT, LIG_BINARY_SHIFTRIGHT,
   LIG_BINARY_COUNT,
   // The result is bool.
-  LIG_EQUAL = LIG_BINARY_COUNT, LIG_LESS, LIG_LESS_OR_EQUAL, LIG_GREATER, LIG_GREATER_OR_EQUAL,
-  LIG_COMPARE_END,
+  LIG_BINARY_EQUAL = LIG_BINARY_COUNT, LIG_BINARY_LESS, LIG_BINARY_LESS_OR_EQUAL, LIG_BINARY_GREATER, LIG_BINARY_GREATER_OR_EQUAL,
+  LIG_BINARY_COMPARE_END,
   // bool, bool → bool.
-  LIG_AND = LIG_COMPARE_END, LIG_OR, LIG_XOR,
+  LIG_BINARY_AND = LIG_BINARY_COMPARE_END, LIG_BINARY_OR, LIG_BINARY_XOR,
   LIG_BINARY_END,
 };
 

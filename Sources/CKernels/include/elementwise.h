@@ -6,44 +6,44 @@
 // Functions of one tensor, element by element. `y` may be `x`. Names and formulas are ONNX's.
 
 enum {
-  LIG_RELU, LIG_SIGMOID, LIG_TANH, LIG_EXP, LIG_LOG, LIG_SQRT, LIG_RECIPROCAL, LIG_NEG, LIG_ABS, LIG_FLOOR, LIG_CEIL,
+  LIG_UNARY_RELU, LIG_UNARY_SIGMOID, LIG_UNARY_TANH, LIG_UNARY_EXP, LIG_UNARY_LOG, LIG_UNARY_SQRT, LIG_UNARY_RECIPROCAL, LIG_UNARY_NEG, LIG_UNARY_ABS, LIG_UNARY_FLOOR, LIG_UNARY_CEIL,
   /// To the nearest integer, ties to even.
-  LIG_ROUND,
-  LIG_SIGN, LIG_ERF, LIG_SOFTPLUS, LIG_SOFTSIGN,
+  LIG_UNARY_ROUND,
+  LIG_UNARY_SIGN, LIG_UNARY_ERF, LIG_UNARY_SOFTPLUS, LIG_UNARY_SOFTSIGN,
   /// max(0, min(1, a x + b))
-  LIG_HARDSIGMOID,
-  LIG_HARDSWISH,
+  LIG_UNARY_HARDSIGMOID,
+  LIG_UNARY_HARDSWISH,
   /// x < 0 ? a x : x
-  LIG_LEAKYRELU,
+  LIG_UNARY_LEAKYRELU,
   /// x < 0 ? a (e^x - 1) : x
-  LIG_ELU,
+  LIG_UNARY_ELU,
   /// b (x < 0 ? a (e^x - 1) : x)
-  LIG_SELU,
+  LIG_UNARY_SELU,
   /// x < 0 ? a (e^(x / a) - 1) : x
-  LIG_CELU,
-  LIG_GELU, LIG_GELU_TANH, LIG_MISH,
+  LIG_UNARY_CELU,
+  LIG_UNARY_GELU, LIG_UNARY_GELU_TANH, LIG_UNARY_MISH,
   /// x > a ? x : 0
-  LIG_THRESHOLDEDRELU,
+  LIG_UNARY_THRESHOLDEDRELU,
   /// min(max(x, a), b); NaN stays
-  LIG_CLIP,
+  LIG_UNARY_CLIP,
   /// a x + b
-  LIG_AFFINE,
+  LIG_UNARY_AFFINE,
   /// x / (1 + e^(-a x))
-  LIG_SWISH,
+  LIG_UNARY_SWISH,
   /// x > a ? x - b : x < -a ? x + b : 0
-  LIG_SHRINK,
+  LIG_UNARY_SHRINK,
   LIG_UNARY_VECTOR_COUNT,
   // One at a time, by the C library.
-  LIG_SIN = LIG_UNARY_VECTOR_COUNT, LIG_COS, LIG_TAN, LIG_ASIN, LIG_ACOS, LIG_ATAN, LIG_SINH, LIG_COSH, LIG_ASINH,
-  LIG_ACOSH, LIG_ATANH,
+  LIG_UNARY_SIN = LIG_UNARY_VECTOR_COUNT, LIG_UNARY_COS, LIG_UNARY_TAN, LIG_UNARY_ASIN, LIG_UNARY_ACOS, LIG_UNARY_ATAN, LIG_UNARY_SINH, LIG_UNARY_COSH, LIG_UNARY_ASINH,
+  LIG_UNARY_ACOSH, LIG_UNARY_ATANH,
   LIG_UNARY_COUNT,
 };
 
 /// 0, or -1 when the operation is not known.
 int lig_unary_f32(int operation, const float *x, float *y, long count, float a, float b, lig_pool *pool);
 int lig_unary_f64(int operation, const double *x, double *y, long count, double a, double b, lig_pool *pool);
-/// LIG_RELU, LIG_NEG, LIG_ABS, LIG_SIGN, LIG_CLIP of an integer type (raw values of ElementType). The bounds are
-/// ignored but for LIG_CLIP; negation wraps. -1 when the operation or the type is not one of these.
+/// LIG_UNARY_RELU, LIG_UNARY_NEG, LIG_UNARY_ABS, LIG_UNARY_SIGN, LIG_UNARY_CLIP of an integer type (raw values of ElementType). The bounds are
+/// ignored but for LIG_UNARY_CLIP; negation wraps. -1 when the operation or the type is not one of these.
 int lig_unary_integer(
   int operation, int type, const void *x, void *y, long count, long low, long high, lig_pool *pool);
 
