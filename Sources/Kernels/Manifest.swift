@@ -3,6 +3,7 @@ extension KernelTable {
   public static let standard: KernelTable = {
     var table = KernelTable()
     let registrations: [(inout KernelTable) -> Void] = [
+      RecurrentKernels.register(in:),
     ]
     for register in registrations { register(&table) }
     return table
