@@ -21,13 +21,10 @@ func tests(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
   .testTarget(name: name, dependencies: dependencies, swiftSettings: swiftSettings)
 }
 /// Our own C or C++ over foreign libraries, with a plain C header.
-func shim(
-  _ name: String, links libraries: [String], headers: [String] = [], _ dependencies: [Target.Dependency] = []
-) -> Target {
+func shim(_ name: String, links libraries: [String], headers: [String] = []) -> Target {
   let flags = headers.map { "-I\($0)" } + ["-Wall", "-Wextra", "-Werror"]
   return .target(
-    name: name, dependencies: dependencies,
-    cSettings: [.unsafeFlags(flags)], cxxSettings: [.unsafeFlags(flags)],
+    name: name, cSettings: [.unsafeFlags(flags)], cxxSettings: [.unsafeFlags(flags)],
     linkerSettings: libraries.map { .linkedLibrary($0) })
 }
 /// A foreign library that pkg-config knows: nothing but a module map.
@@ -43,23 +40,50 @@ func foreign(_ name: String, _ dependencies: [Target.Dependency] = []) -> Target
   .target(name: name, dependencies: dependencies)
 }
 
+/// Pango's own pkg-config file asks for -pthread, which the package manager refuses with a warning in every build.
+let pangoHeaders = [
+  "/usr/include/pango-1.0", "/usr/include/cairo", "/usr/include/harfbuzz", "/usr/include/glib-2.0",
+  "/usr/lib/x86_64-linux-gnu/glib-2.0/include", "/usr/lib/aarch64-linux-gnu/glib-2.0/include",
+]
+
 let package = Package(
   name: "ligature",
   products: [],
-  dependencies: [],
+  dependencies: [
+    .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2")
+  ],
   targets: [
-    // Foreign libraries, C
+    // Foreign libraries
     library("COpenBLAS", pkgConfig: "openblas", debian: "libopenblas-dev"),
-    .target(name: "CKernels", dependencies: ["COpenBLAS"], cSettings: kernelSettings),
     library("CProtobufC", pkgConfig: "libprotobuf-c", debian: "libprotobuf-c-dev"),
+    library("CSPNG", pkgConfig: "spng", debian: "libspng-dev"),
+    library("CWebP", pkgConfig: "libwebp", debian: "libwebp-dev"),
+    library("CGEOS", pkgConfig: "geos", debian: "libgeos-dev"),
+    // Debian's OpenCV core and imgproc come without a pkg-config file.
+    shim("COpenCV", links: ["opencv_imgproc", "opencv_core"], headers: ["/usr/include/opencv4"]),
+    shim("CPango", links: ["pangocairo-1.0", "pango-1.0", "gobject-2.0", "glib-2.0", "cairo"], headers: pangoHeaders),
+    shim("CClipper", links: ["polyclipping"]),
+    shim("CJPEG", links: ["jpeg"]),
+    // C of our own
     foreign("CONNX", ["CProtobufC"]),
-    // Core
+    .target(name: "CKernels", dependencies: ["COpenBLAS"], cSettings: kernelSettings),
+    // Graphs
     module("TensorCore"),
     module("GraphIR", ["TensorCore"]),
+    module("ONNXFormat", ["CONNX", "GraphIR", "TensorCore"]),
     module("Operators", ["GraphIR", "TensorCore"]),
     module("Passes", ["GraphIR", "Operators", "TensorCore"]),
     module("Kernels", ["CKernels", "GraphIR", "Operators", "TensorCore"]),
     module("Runtime", ["GraphIR", "Kernels", "TensorCore"]),
+    // Images
+    module("Imaging", ["TensorCore", "COpenCV", "CClipper", "CJPEG", "CSPNG", "CWebP", "CGEOS", "CPango"]),
+    // Files
+    module("TensorFiles", path: "Converters/TensorFiles", ["TensorCore"]),
+    // The program
+    program("ligature", [
+      "GraphIR", "ONNXFormat", "Operators", "Passes", "Runtime", "TensorCore", "TensorFiles",
+      .product(name: "ArgumentParser", package: "swift-argument-parser"),
+    ]),
     // Tests
     module("TestSupport", path: "Tests/TestSupport/TestSupport", ["CKernels", "GraphIR", "Operators", "Runtime", "TensorCore"]),
     .target(name: "CAllocationCounter", path: "Tests/TestSupport/CAllocationCounter"),
@@ -67,15 +91,8 @@ let package = Package(
     tests("RuntimeTests", ["CAllocationCounter", "GraphIR", "Kernels", "Runtime", "TensorCore"]),
     tests("TensorCoreTests", ["TensorCore"]),
     tests("GraphIRTests", ["GraphIR", "TensorCore"]),
-    tests("ONNXFormatTests", ["CONNX"]),
-    // Imaging. Debian's OpenCV core and imgproc come without a pkg-config file.
-    shim("COpenCV", links: ["opencv_imgproc", "opencv_core"], headers: ["/usr/include/opencv4"]),
-    shim("CClipper", links: ["polyclipping"]),
-    shim("CJPEG", links: ["jpeg"]),
-    library("CSPNG", pkgConfig: "spng", debian: "libspng-dev"),
-    library("CWebP", pkgConfig: "libwebp", debian: "libwebp-dev"),
-    library("CGEOS", pkgConfig: "geos", debian: "libgeos-dev"),
-    module("Imaging", ["TensorCore", "COpenCV", "CClipper", "CJPEG", "CSPNG", "CWebP", "CGEOS"]),
+    tests("RuntimeTests", ["CAllocationCounter", "GraphIR", "Kernels", "Runtime", "TensorCore"]),
+    tests("ONNXFormatTests", ["ONNXFormat", "GraphIR", "Operators", "TensorCore"]),
     tests("ImagingTests", ["Imaging", "TensorCore"]),
   ],
   cLanguageStandard: .c11,

@@ -115,6 +115,17 @@ public struct Cost: Sendable, Equatable {
     self.bytesWritten = bytesWritten
   }
 
+  /// Saturates instead of overflowing: costs are estimates.
+  public static func += (total: inout Cost, part: Cost) {
+    func sum(_ a: Int, _ b: Int) -> Int {
+      let (sum, overflow) = a.addingReportingOverflow(b)
+      return overflow ? .max : sum
+    }
+    total.multiplyAdds = sum(total.multiplyAdds, part.multiplyAdds)
+    total.bytesRead = sum(total.bytesRead, part.bytesRead)
+    total.bytesWritten = sum(total.bytesWritten, part.bytesWritten)
+  }
+
   /// Every input read once, every output written once, and `multiplyAdds`.
   public static func moving(_ inputs: [TensorType?], _ outputs: [TensorType], multiplyAdds: Int = 0) -> Cost {
     func bytes(_ type: TensorType?) -> Int {

@@ -134,7 +134,9 @@ extension Array {
   ) throws -> [Element] where Element == PlanePoint<Coordinate> {
     try requireFinite(what)
     return try unsafe [Element](unsafeUninitializedCapacity: count) { buffer, initialized in
-      try unsafe withPoints { unsafe try openCV(what, body($0, UnsafeMutableRawPointer(buffer.baseAddress), &initialized)) }
+      try unsafe withPoints {
+        try unsafe openCV(what, body($0, UnsafeMutableRawPointer(buffer.baseAddress), &initialized))
+      }
     }
   }
 

@@ -10,7 +10,8 @@ extension Raster where Scalar == UInt8 {
     path: String, limits: ImageLimits = .standard, applyingOrientation: Bool = true
   ) throws -> Image {
     try naming(path) {
-      try decode(readFile(path, limit: limits.maximumFileBytes), limits: limits, applyingOrientation: applyingOrientation)
+      let bytes = try readFile(path, limit: limits.maximumFileBytes)
+      return try decode(bytes, limits: limits, applyingOrientation: applyingOrientation)
     }
   }
 

@@ -21,7 +21,8 @@ enum PNG {
       var metadata = try unsafe header(decoder, limits)
       let (width, height, channels) = (metadata.width, metadata.height, metadata.channels)
       // Grey of 16 bits, and grey with alpha, exist in spng only as colour.
-      let format: Format = channels == 1 ? (try unsafe bitDepth(decoder) <= 8 ? .grey : .rgb) : channels == 3 ? .rgb : .rgba
+      let isShallowGrey = try unsafe channels == 1 && bitDepth(decoder) <= 8
+      let format: Format = isShallowGrey ? .grey : channels == 4 ? .rgba : .rgb
       let image = try unsafe Image(width: width, height: height, channels: format.channels) { pixels in
         try unsafe check(
           spng_decode_image(decoder, pixels.baseAddress, pixels.count, format.code, Int32(SPNG_DECODE_TRNS.rawValue)))

@@ -63,7 +63,8 @@ public struct Raster<Scalar: RasterScalar>: Sendable, Equatable {
     guard sides.contains(width), sides.contains(height), (1...4).contains(channels) else {
       throw LigatureError(
         .shape,
-        "a picture of \(width)x\(height) with \(channels) channels: sides go from 1 to \(1 << 24), channels from 1 to 4")
+        "a picture of \(width)x\(height) with \(channels) channels: "
+          + "sides go from 1 to \(1 << 24), channels from 1 to 4")
     }
     return try Checked.multiply(Checked.multiply(width, height), channels, "the size of a picture")
   }
@@ -129,7 +130,6 @@ extension Raster {
     let channels = channels ?? self.channels
     return try unsafe Raster(width: width, height: height, channels: channels) { buffer in
       let destination = unsafe Self.descriptor(width, height, channels, UnsafeMutableRawPointer(buffer.baseAddress))
-      unsafe buffer.initialize(repeating: pixels[0])
       try unsafe withSource { try unsafe openCV(what, body($0, destination)) }
     }
   }

@@ -135,24 +135,24 @@ extension Raster {
   }
 
   /// `matrix` maps positions here to positions in the result (`cv2.warpPerspective`).
-  /// OpenCV's limit: no side, here or there, of 32767 pixels or more.
+  /// Throws `.limit` when a side of this picture has more than 32767 pixels: OpenCV keeps positions in 16 bits.
   public func warpedPerspective(
     _ matrix: Homography, width: Int, height: Int, interpolation: Interpolation = .linear,
     border: Border = .constant()
   ) throws -> Raster {
-    try requireFinite(matrix.elements, "warpPerspective")
+    try requireWarpable(matrix.elements, "warpPerspective")
     return try unsafe transformed(width: width, height: height, "warpPerspective") {
       unsafe ligature_cv_warp_perspective($0, $1, matrix.elements, interpolation.rawValue, border.cValue)
     }
   }
 
   /// `matrix` maps positions here to positions in the result (`cv2.warpAffine`).
-  /// OpenCV's limit: no side, here or there, of 32767 pixels or more.
+  /// Throws `.limit` when a side of this picture has more than 32767 pixels: OpenCV keeps positions in 16 bits.
   public func warpedAffine(
     _ matrix: AffineTransform, width: Int, height: Int, interpolation: Interpolation = .linear,
     border: Border = .constant()
   ) throws -> Raster {
-    try requireFinite(matrix.elements, "warpAffine")
+    try requireWarpable(matrix.elements, "warpAffine")
     return try unsafe transformed(width: width, height: height, "warpAffine") {
       unsafe ligature_cv_warp_affine($0, $1, matrix.elements, interpolation.rawValue, border.cValue)
     }
@@ -179,7 +179,11 @@ extension Raster {
     }
   }
 
-  private func requireFinite(_ elements: [Double], _ what: String) throws {
+  private func requireWarpable(_ elements: [Double], _ what: String) throws {
+    guard width <= Int(Int16.max), height <= Int(Int16.max) else {
+      throw LigatureError(
+        .limit, "\(what) of a picture of \(width)x\(height): sides go up to \(Int16.max); crop or shrink it first")
+    }
     guard elements.allSatisfy(\.isFinite) else {
       throw LigatureError(.numeric, "\(what): the matrix is not finite")
     }

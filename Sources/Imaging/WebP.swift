@@ -58,6 +58,10 @@ enum WebP {
       metadata = ImageMetadata(
         format: .webp, width: Int(features.width), height: Int(features.height),
         channels: features.has_alpha != 0 ? 4 : 3, orientation: .upright)
+      // The container's own size; libwebp decodes what it needs and does not miss the rest.
+      guard bytes.count >= 12, bytes.count - 8 >= WebP.integer(bytes, 4, 4) else {
+        throw LigatureError(.format, "the WebP is damaged or incomplete: it ends too early")
+      }
       try walk(bytes)
       guard features.has_animation == 0 || firstFrame != nil else {
         throw LigatureError(.format, "the WebP is damaged or incomplete: an animation without a frame")

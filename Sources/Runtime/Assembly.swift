@@ -25,6 +25,7 @@ struct Assembly {
   /// Values that live in a block, so that a block is free only when all of them are.
   private var tenants: [[ValueID]] = []
   private var sumOfAll = 0
+  private var cost = Cost()
 
   init(planner: Planner, entries: [ValueID]) {
     self.planner = planner
@@ -80,7 +81,8 @@ struct Assembly {
       Plan.PlannedStep(node: $0.node, body: $0.step.body, workspaceOffset: layout.offsets[$0.workspace])
     }
     return Plan(
-      entryShapes: entryShapes, steps: steps, places: places, exits: planExits, tail: tail, memory: memory)
+      entryShapes: entryShapes, steps: steps, places: places, exits: planExits, tail: tail, memory: memory,
+      cost: cost)
   }
 
   /// Gives the node's results their homes and prepares its kernel; `nil` when the result is a mere view.
@@ -112,6 +114,10 @@ struct Assembly {
       }
     }
     let outputs = try node.outputs.map { try $0.map { try operand($0, sizes) } }
+    let known = InferenceContext(
+      inputs: inputs.map { $0.map { TensorType($0.element, sizes: $0.shape) } }, constants: inputs.map { $0?.constant },
+      contents: inputs.map { _ in nil }, outputCount: outputs.count)
+    cost += node.op.cost(known, outputs: types)
     let context = KernelContext(
       inputs: inputs, outputs: outputs, threads: planner.evaluator.pool.threads, packed: planner.packed)
     return try planner.evaluator.kernels.prepare(node.op, context)

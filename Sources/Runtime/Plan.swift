@@ -39,11 +39,13 @@ import TensorCore
   let exits: [Exit]
   let tail: Tail?
   let memory: MemoryUse
+  let cost: Cost
   private let addresses: UnsafeMutablePointer<UnsafeMutableRawPointer>
   private var boundTo: UnsafeMutableRawPointer?
 
   init(
-    entryShapes: [[Int]], steps: [PlannedStep], places: [Place], exits: [Exit], tail: Tail?, memory: MemoryUse
+    entryShapes: [[Int]], steps: [PlannedStep], places: [Place], exits: [Exit], tail: Tail?, memory: MemoryUse,
+    cost: Cost
   ) {
     self.entryShapes = entryShapes
     self.steps = steps
@@ -51,6 +53,7 @@ import TensorCore
     self.exits = exits
     self.tail = tail
     self.memory = memory
+    self.cost = cost
     unsafe addresses = .allocate(capacity: max(places.count, 1))
   }
 

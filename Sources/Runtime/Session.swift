@@ -96,6 +96,14 @@ public import TensorCore
     return try makePlan(entries: types).memory
   }
 
+  /// What the steps of a run with inputs of these shapes cost together; the same restriction applies.
+  public func cost(_ shapes: [[Int]]) throws -> Cost {
+    lock.lock()
+    defer { lock.unlock() }
+    let types = zip(graph.inputs, shapes).map { (value: $0, type: TensorType(graph[$0].type.element, sizes: $1)) }
+    return try makePlan(entries: types).cost
+  }
+
   /// The nodes that the steps of the latest plan for these inputs run, for profiles: step to node.
   public func steps(for inputs: [Tensor]) throws -> [NodeID] {
     lock.lock()
@@ -111,6 +119,17 @@ public import TensorCore
   /// Bytes of the arena at present, and of the weights packed so far.
   public var arenaByteCount: Int { lock.withLock { arena.byteCount } }
   public var packedByteCount: Int { packed.byteCount }
+}
+
+extension Session {
+  /// What constant folding computes with.
+  public static func evaluator(_ options: Options, kernels: KernelTable = .standard)
+    -> @Sendable (any Operator, [Tensor?], Int) throws -> [Tensor]
+  {
+    let evaluator = Evaluator(
+      kernels: kernels, pool: ThreadPool(threads: options.threads), byteLimit: options.memoryLimit)
+    return { op, inputs, outputCount in try evaluator.evaluate(op, inputs, outputCount: outputCount) }
+  }
 }
 
 // ── Planning and running ────────────────────────────────────────────────────

@@ -18,9 +18,14 @@ import Foundation
 
   /// A file's bytes, mapped read-only: nothing is copied, pages come in when touched.
   /// The file must not be truncated while the storage lives.
-  public init(mapping path: String) throws {
+  public convenience init(mapping path: String) throws {
     let descriptor = unsafe open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
     guard descriptor >= 0 else { throw LigatureError(.file, "cannot open '\(path)': \(systemErrorText())") }
+    try self.init(mapping: descriptor, name: path)
+  }
+
+  /// The same for a file that is already open; closes the descriptor. `path` is for messages only.
+  package init(mapping descriptor: Int32, name path: String) throws {
     defer { close(descriptor) }
     var status = stat()
     guard unsafe fstat(descriptor, &status) == 0 else {

@@ -1,0 +1,61 @@
+public import GraphIR
+import TensorCore
+
+/// The version of ONNX's standard operators that graphs speak in memory and in the files that we write.
+/// Files of `oldestOpset` and newer are brought to it when they are read.
+public let canonicalOpset = 21
+/// The oldest standard operator set that is read: before it, broadcasting worked differently.
+public let oldestOpset = 7
+/// The newest one whose operators mean what they mean at `canonicalOpset`, but for the few that are refused by name.
+public let newestOpset = 24
+
+/// A model file in memory: a graph at the canonical opset and what the file says about it.
+public struct Model: Sendable {
+  public var graph: Graph
+  public var producerName: String
+  public var producerVersion: String
+  public var domain = ""
+  public var modelVersion = 0
+  public var documentation = ""
+  public var graphDocumentation = ""
+  /// `metadata_props`: the recipe of a model lives here. Written sorted by key.
+  public var metadata: [String: String] = [:]
+  public var graphMetadata: [String: String] = [:]
+  /// Version of each operator domain but the standard one, which is always at `canonicalOpset`.
+  public var operatorSets: [String: Int] = [:]
+  /// The standard operator set that the file was written in, before it was upgraded.
+  public var originalOpset = canonicalOpset
+  /// What the file held that the graph does not carry, in words for a person: dropped training graphs, …
+  public internal(set) var notes: [String] = []
+
+  /// Functions of the file that nodes of known operators stand for; written back with them.
+  var functions: [WireFunction] = []
+  var training: [WireTraining] = []
+  var annotations: [WireAnnotation] = []
+  /// Declared types of graph inputs and outputs that are no dense tensors (sequences, optionals, maps).
+  var foreignTypes: [String: WireType] = [:]
+
+  public init(graph: Graph, producerName: String = "ligature", producerVersion: String = "") {
+    self.graph = graph
+    self.producerName = producerName
+    self.producerVersion = producerVersion
+  }
+}
+
+/// Bounds on what reading a file may take; files past them are refused with a `.limit` error.
+public struct ReadLimits: Sendable {
+  /// Nodes of all graphs together, after functions are expanded.
+  public var nodeCount = 2_000_000
+  /// Bytes for the file's structure in memory. Weights in raw or external form do not count: they stay in the file.
+  public var structureByteCount = 640 << 20
+  /// Elements that a sparse initialiser may have when written out.
+  public var sparseElementCount = 64 << 20
+
+  public init() {}
+
+  var wire: WireLimits {
+    var limits = WireLimits()
+    limits.unpackedByteCount = structureByteCount
+    return limits
+  }
+}

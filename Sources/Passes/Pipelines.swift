@@ -1,0 +1,10 @@
+/// The sequences of passes that have names.
+public enum Pipelines {
+  /// From a portable graph to what this machine runs best.
+  public static func prepared(evaluate: @escaping ConstantFolding.Evaluate) -> PassManager {
+    PassManager([
+      ConstantFolding(evaluate: evaluate),
+      DeadCode(),
+    ])
+  }
+}

@@ -1,0 +1,50 @@
+import ArgumentParser
+import Foundation
+import TensorCore
+
+@main
+struct Ligature: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "ligature",
+    abstract: "Runs OCR models from portable ONNX graphs: reads images, inspects, verifies and times graphs.",
+    discussion: """
+      Exit codes: 0 everything went well; 1 a check did not hold (verify past its tolerance) or some of several \
+      images could not be read; 2 a file or model could not be used; 64 the command line is wrong.
+
+      Shell completion: ligature --generate-completion-script bash|zsh|fish
+      """,
+    version: "0.1.0",
+    subcommands: [
+      InspectCommand.self,
+      RunCommand.self,
+      VerifyCommand.self,
+      BenchCommand.self,
+    ])
+
+  static func main() {
+    do {
+      var command = try parseAsRoot()
+      try command.run()
+    } catch let error as LigatureError where error.code == .usage {
+      complain(error)
+      Foundation.exit(ExitCode.validationFailure.rawValue)
+    } catch let error as LigatureError {
+      complain(error)
+      Foundation.exit(ExitCode.unusable.rawValue)
+    } catch {
+      exit(withError: error)
+    }
+  }
+}
+
+extension ExitCode {
+  /// A check did not hold, or some of several inputs could not be handled.
+  static let checkFailed = ExitCode(1)
+  /// A file or model could not be used at all.
+  static let unusable = ExitCode(2)
+}
+
+/// Writes an error line to standard error.
+func complain(_ error: some Error) {
+  FileHandle.standardError.write(Data("error: \(error)\n".utf8))
+}

@@ -1,0 +1,44 @@
+import Foundation
+import GraphIR
+import ONNXFormat
+import Operators
+import Passes
+import Runtime
+import TensorCore
+
+/// A model file, read, prepared for this machine and ready to run.
+struct LoadedModel {
+  let path: String
+  let model: Model
+  let session: Session
+  /// Seconds that reading and preparing took.
+  let loadTime: Double
+
+  init(_ path: String, options: Session.Options) throws {
+    let start = ContinuousClock.now
+    self.path = path
+    model = try Model(contentsOf: path, operators: .standard)
+    session = try Session(preparing: model.graph, options: options)
+    loadTime = start.duration(to: .now).seconds
+  }
+}
+
+extension Session {
+  /// Runs the passes for this machine, then makes the session.
+  convenience init(preparing graph: Graph, options: Session.Options) throws {
+    var prepared = graph
+    try Pipelines.prepared(evaluate: Session.evaluator(options)).run(&prepared)
+    try self.init(prepared, options: options)
+  }
+}
+
+extension Duration {
+  var seconds: Double { Double(components.seconds) + Double(components.attoseconds) * 1e-18 }
+}
+
+extension LoadedModel {
+  var recipeSizes: [Int]? { ligature.recipeSizes(model) }
+}
+
+/// The input sizes that a file's recipe is made for, if it says.
+func recipeSizes(_ model: Model) -> [Int]? { nil }

@@ -1,0 +1,92 @@
+import ArgumentParser
+import Foundation
+import GraphIR
+import Runtime
+import TensorCore
+
+/// What every command that runs a graph takes.
+struct RunOptions: ParsableArguments {
+  @Option(help: "Threads to run with; results do not depend on it. Default: all cores.")
+  var threads: Int?
+
+  @Option(help: ArgumentHelp("The most memory that intermediate tensors may take, as in 512MiB.", valueName: "bytes"))
+  var memoryLimit = ByteCount(bytes: Session.Options().memoryLimit)
+
+  func validate() throws {
+    if let threads, !(1...256).contains(threads) { throw ValidationError("--threads must lie between 1 and 256") }
+  }
+
+  var session: Session.Options {
+    var options = Session.Options()
+    if let threads { options.threads = threads }
+    options.memoryLimit = memoryLimit.bytes
+    return options
+  }
+}
+
+/// Sizes for inputs whose shape the file leaves open.
+struct ShapeOptions: ParsableArguments {
+  @Option(
+    name: .customLong("shape"),
+    help: ArgumentHelp(
+      "Size of an input, as in x=1x3x640x640. May be repeated. Open sizes default to what the recipe of the file says, else to 1 for the first axis (batch) and 640 for others.",
+      valueName: "name=sizes"))
+  var shapes: [String] = []
+
+  /// The sizes of every input: as given, where the graph leaves them open by default.
+  func sizes(for graph: Graph, recipe: [Int]?) throws -> [[Int]] {
+    var given = try parse()
+    let sizes = try graph.inputs.map { id -> [Int] in
+      let value = graph[id]
+      if let sizes = given.removeValue(forKey: value.name) { return sizes }
+      return try defaultSizes(value, recipe: recipe)
+    }
+    if let unknown = given.keys.min() {
+      let names = graph.inputs.map { graph[$0].name }.joined(separator: ", ")
+      throw LigatureError(.usage, "--shape names '\(unknown)', but the inputs are: \(names)")
+    }
+    return sizes
+  }
+
+  private func parse() throws -> [String: [Int]] {
+    var result: [String: [Int]] = [:]
+    for text in shapes {
+      let parts = text.split(separator: "=", maxSplits: 1)
+      let sizes = parts.last?.split(separator: "x").compactMap { Int($0) } ?? []
+      guard parts.count == 2, sizes.count == parts[1].split(separator: "x").count, !sizes.contains(where: { $0 < 0 })
+      else { throw LigatureError(.usage, "--shape takes name=sizes, as in x=1x3x640x640, not '\(text)'") }
+      result[String(parts[0])] = sizes
+    }
+    return result
+  }
+
+  private func defaultSizes(_ value: Value, recipe: [Int]?) throws -> [Int] {
+    guard let shape = value.type.shape else {
+      throw LigatureError(.usage, "not even the rank of '\(value.name)' is known; give --shape \(value.name)=…")
+    }
+    return shape.enumerated().map { axis, dimension in
+      if let size = dimension.value { return size }
+      if let recipe, recipe.count == shape.count { return recipe[axis] }
+      return axis == 0 ? 1 : 640
+    }
+  }
+}
+
+/// Tensors to run a graph with when none are given: the same for the same name, shape and seed.
+func syntheticTensor(_ name: String, _ element: ElementType, _ sizes: [Int], seed: UInt64 = 0) throws -> Tensor {
+  let count = try Checked.elementCount(sizes)
+  var state = name.utf8.reduce(seed ^ 0x9E37_79B9_7F4A_7C15) { ($0 ^ UInt64($1)) &* 0x100_0000_01B3 }
+  func next() -> UInt64 {  // splitmix64
+    state &+= 0x9E37_79B9_7F4A_7C15
+    var z = state
+    z = (z ^ (z >> 30)) &* 0xBF58_476D_1CE4_E5B9
+    z = (z ^ (z >> 27)) &* 0x94D0_49BB_1331_11EB
+    return z ^ (z >> 31)
+  }
+  switch element {
+  case .float32: return try Tensor((0..<count).map { _ in Float(next() >> 40) * 0x1p-24 }, sizes)
+  case .float64: return try Tensor((0..<count).map { _ in Double(next() >> 11) * 0x1p-53 }, sizes)
+  case .uint8: return try Tensor((0..<count).map { _ in UInt8(truncatingIfNeeded: next()) }, sizes)
+  default: return try Tensor(zeros: element, sizes)
+  }
+}

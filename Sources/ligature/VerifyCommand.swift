@@ -1,0 +1,117 @@
+import ArgumentParser
+import Foundation
+import ONNXFormat
+import Operators
+import Runtime
+import TensorCore
+
+struct VerifyCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "verify",
+    abstract: "Runs a model on recorded inputs and compares its outputs with the recorded ones.",
+    discussion: """
+      The folder has the layout of ONNX's own test data: model.onnx beside folders test_data_set_0, test_data_set_1, \
+      … with input_0.pb, input_1.pb, … and output_0.pb, … (TensorProto). The error of an output is its largest \
+      absolute difference; it is compared relative to the output's scale, its largest magnitude. \
+      Integers and truth values must be equal. Exit code 1 when an output differs by more than the tolerance.
+      """)
+
+  @Argument(help: "The folder with model.onnx and its test data.", completion: .directory)
+  var folder: String
+
+  @Option(help: "The largest error relative to an output's scale that passes.")
+  var tolerance = 1e-4
+
+  @OptionGroup var options: RunOptions
+
+  @Flag(help: "Print JSON.")
+  var json = false
+
+  struct Row: Codable {
+    var dataSet: String
+    var output: String
+    var type: String
+    var maximalAbsoluteError: Double
+    /// Relative to the largest magnitude of the expected output.
+    var maximalRelativeError: Double
+    var passed: Bool
+    var problem: String?
+  }
+
+  func validate() throws {
+    if !(tolerance >= 0) { throw ValidationError("--tolerance must not be negative") }
+  }
+
+  func run() throws {
+    let loaded = try LoadedModel(folder + "/model.onnx", options: options.session)
+    let sets = try dataSets()
+    guard !sets.isEmpty else {
+      throw LigatureError(.file, "'\(folder)' has no folder test_data_set_0 with input_0.pb and output_0.pb")
+    }
+    var rows: [Row] = []
+    for set in sets { rows += try verify(set, loaded.session) }
+    print(json ? try encodeJSON(rows) : table(rows))
+    if rows.contains(where: { !$0.passed }) { throw ExitCode.checkFailed }
+  }
+
+  private func dataSets() throws -> [String] {
+    do {
+      return try FileManager.default.contentsOfDirectory(atPath: folder)
+        .filter { $0.hasPrefix("test_data_set_") }
+        .sorted { $0.compare($1, options: .numeric) == .orderedAscending }
+    } catch {
+      throw LigatureError(.file, "cannot list '\(folder)'", cause: error)
+    }
+  }
+
+  private func tensors(_ kind: String, _ set: String, count: Int) throws -> [Tensor] {
+    try (0..<count).map { try readTensor("\(folder)/\(set)/\(kind)_\($0).pb", named: nil) }
+  }
+
+  private func verify(_ set: String, _ session: Session) throws -> [Row] {
+    let inputs = try tensors("input", set, count: session.inputs.count)
+    let expected = try tensors("output", set, count: session.outputNames.count)
+    let produced = try session.run(inputs)
+    return try zip(session.outputNames, zip(produced, expected)).map { name, pair in
+      try compare(pair.0, pair.1, row: Row(
+        dataSet: set, output: name, type: "\(pair.1.element)\(pair.1.shape)", maximalAbsoluteError: 0,
+        maximalRelativeError: 0, passed: true))
+    }
+  }
+
+  private func compare(_ produced: Tensor, _ expected: Tensor, row: Row) throws -> Row {
+    var row = row
+    guard produced.element == expected.element, produced.shape == expected.shape else {
+      row.passed = false
+      row.problem = "made \(produced.element)\(produced.shape)"
+      return row
+    }
+    let (a, b) = (try produced.floats(), try expected.floats())
+    var (error, scale) = (0.0, 0.0)
+    for (x, y) in zip(a, b) where x != y && !(x.isNaN && y.isNaN) {
+      let difference = abs(Double(x) - Double(y))
+      error = difference.isNaN ? .infinity : max(error, difference)
+    }
+    for y in b where y.isFinite { scale = max(scale, Double(abs(y))) }
+    row.maximalAbsoluteError = error
+    row.maximalRelativeError = error == 0 ? 0 : error / max(scale, .leastNormalMagnitude)
+    row.passed = expected.element.isFloatingPoint ? row.maximalRelativeError <= tolerance : error == 0
+    return row
+  }
+
+  private func table(_ rows: [Row]) -> String {
+    var table = TextTable([
+      ("data set", .left), ("output", .left), ("type", .left), ("abs. error", .right), ("rel. error", .right),
+      ("", .left),
+    ])
+    for row in rows {
+      table.append([
+        row.dataSet, row.output, row.type, String(format: "%.3g", row.maximalAbsoluteError),
+        String(format: "%.3g", row.maximalRelativeError),
+        row.passed ? "passed" : "FAILED" + (row.problem.map { ": \($0)" } ?? ""),
+      ])
+    }
+    let failed = rows.filter { !$0.passed }.count
+    return table.text + "\n\(rows.count - failed) of \(rows.count) outputs within \(tolerance) of their scale"
+  }
+}
