@@ -7,6 +7,7 @@ extension KernelTable {
       BinaryKernels.register(in:),
       ShapeKernels.register(in:),
       JoiningKernels.register(in:),
+      RecurrentKernels.register(in:),
     ]
     for register in registrations { register(&table) }
     return table
