@@ -53,7 +53,7 @@ extension Canvas {
   /// A line's outline in the picture, and a pale copy of it behind the text.
   fileprivate mutating func mark(_ corners: Quadrilateral, hue: Double, copyAt shift: (x: Float, y: Float)) throws {
     let colour = Colour(hue: hue, lightness: 0.42)
-    try fill(corners.points, colour.with(alpha: 0.22))
+    try fill(corners.points, colour.with(alpha: 0.15))
     try stroke(corners.points, colour, lineWidth: 2)
     let copy = corners.moved(shift.x, shift.y).points
     try fill(copy, colour.with(alpha: 0.12))
