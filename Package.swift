@@ -96,6 +96,7 @@ let package = Package(
     tests("ImagingTests", ["Imaging", "TensorCore"]),
     // Models
     module("Architectures", path: "Models", excluding: ["Recipes", "fetch"], ["Imaging", "TensorCore"]),
+    tests("ArchitecturesTests", ["Architectures", "Imaging", "TensorCore"]),
   ],
   cLanguageStandard: .c11,
   cxxLanguageStandard: .cxx17
