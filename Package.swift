@@ -11,8 +11,10 @@ let swiftSettings: [SwiftSetting] = [
 ]
 
 // ── Constructors: one line a target in the table below ──────────────────────
-func module(_ name: String, path: String? = nil, _ dependencies: [Target.Dependency] = []) -> Target {
-  .target(name: name, dependencies: dependencies, path: path, swiftSettings: swiftSettings)
+func module(
+  _ name: String, path: String? = nil, excluding excluded: [String] = [], _ dependencies: [Target.Dependency] = []
+) -> Target {
+  .target(name: name, dependencies: dependencies, path: path, exclude: excluded, swiftSettings: swiftSettings)
 }
 func program(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
   .executableTarget(name: name, dependencies: dependencies, swiftSettings: swiftSettings)
@@ -94,6 +96,9 @@ let package = Package(
     tests("RuntimeTests", ["CAllocationCounter", "GraphIR", "Kernels", "Runtime", "TensorCore"]),
     tests("ONNXFormatTests", ["ONNXFormat", "GraphIR", "Operators", "TensorCore"]),
     tests("ImagingTests", ["Imaging", "TensorCore"]),
+    // Models
+    module("Architectures", path: "Models", excluding: ["Recipes", "fetch"], ["Imaging", "TensorCore"]),
+    tests("ArchitecturesTests", ["Architectures", "Imaging", "TensorCore"]),
   ],
   cLanguageStandard: .c11,
   cxxLanguageStandard: .cxx17
