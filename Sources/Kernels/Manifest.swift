@@ -7,6 +7,9 @@ extension KernelTable {
       BinaryKernels.register(in:),
       ShapeKernels.register(in:),
       JoiningKernels.register(in:),
+      ReductionKernels.register(in:),
+      PoolingKernels.register(in:),
+      GeneratorKernels.register(in:),
     ]
     for register in registrations { register(&table) }
     return table
