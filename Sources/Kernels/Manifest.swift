@@ -8,6 +8,9 @@ extension KernelTable {
       ShapeKernels.register(in:),
       JoiningKernels.register(in:),
       RecurrentKernels.register(in:),
+      ReductionKernels.register(in:),
+      PoolingKernels.register(in:),
+      GeneratorKernels.register(in:),
     ]
     for register in registrations { register(&table) }
     return table

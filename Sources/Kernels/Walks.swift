@@ -77,3 +77,10 @@ struct StridedCopy: Sendable {
     Step { memory in unsafe run(from: memory.raw(x), to: memory.raw(y), memory.pool) }
   }
 }
+
+extension StepMemory {
+  /// The elements of an int64 operand as C's `long`.
+  @unsafe func longs(_ operand: Operand) -> UnsafeMutablePointer<Int> {
+    unsafe raw(operand).assumingMemoryBound(to: Int.self)
+  }
+}

@@ -8,5 +8,8 @@ extension OperatorSet {
     Shape.self, Size.self, Reshape.self, Squeeze.self, Unsqueeze.self, Flatten.self, Expand.self, Transpose.self,
     Concat.self, Split.self, Tile.self, Pad.self, BlockShuffle.self,
     Recurrent.self,
+    Reduce.self, ArgExtreme.self, CumSum.self,
+    MaxPool.self, AveragePool.self, GlobalPool.self,
+    Constant.self, ConstantOfShape.self, NumberRange.self, EyeLike.self,
   ])
 }
