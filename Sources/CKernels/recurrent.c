@@ -148,13 +148,21 @@ static void start_states(const lig_recurrent *p, const float *initial, float *st
   }
 }
 
+/// The last state of a sequence; zeros for one without steps, as ONNX Runtime has it.
+static void finish_state(float *out, const float *state, long to, long length, long hidden) {
+  if (!out) return;
+  if (length) memcpy(out + to, state, sizeof(float) * hidden);
+  else memset(out + to, 0, sizeof(float) * hidden);
+}
+
 static void finish_states(const recurrent_state *s) {
   const lig_recurrent *p = s->plan;
   for (int d = 0; d < p->directions; ++d) {
     for (long row = 0; row < p->batch; ++row) {
       long from = (d * p->batch + row) * p->stride, to = recurrent_state_offset(p, d, row);
-      if (s->data->y_h) memcpy(s->data->y_h + to, s->h[recurrent_length(s, row) & 1] + from, sizeof(float) * p->hidden);
-      if (s->data->y_c) memcpy(s->data->y_c + to, s->c + from, sizeof(float) * p->hidden);
+      long length = recurrent_length(s, row);
+      finish_state(s->data->y_h, s->h[length & 1] + from, to, length, p->hidden);
+      finish_state(s->data->y_c, s->c + from, to, length, p->hidden);
     }
   }
 }

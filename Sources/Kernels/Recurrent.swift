@@ -17,10 +17,10 @@ enum RecurrentKernels {
     plan.r_is_packed = r.constant == nil ? 0 : 1
     unsafe lig_recurrent_prepare(&plan)
     let form = "\(op.name)\(op.linearBeforeReset) isa \(plan.isa)"
-    let packedW = try pack(w, context, "W of \(form)", unsafe lig_recurrent_packed_w_count(&plan)) {
+    let packedW = try unsafe pack(w, context, "W of \(form)", lig_recurrent_packed_w_count(&plan)) {
       unsafe lig_recurrent_pack_w($0, $1, $2)
     }
-    let packedR = try pack(r, context, "R of \(form)", unsafe lig_recurrent_packed_r_count(&plan)) {
+    let packedR = try unsafe pack(r, context, "R of \(form)", lig_recurrent_packed_r_count(&plan)) {
       unsafe lig_recurrent_pack_r($0, $1, $2)
     }
     func pack(
@@ -67,7 +67,7 @@ enum RecurrentKernels {
   /// The plan of a layer for an input of those sizes, but for where its weights are.
   static func plan(_ op: Recurrent, x: [Int], hidden: Int) throws -> lig_recurrent {
     guard hidden > 0 else { throw LigatureError(.shape, "the hidden size must be positive, but is \(hidden)") }
-    var plan = unsafe lig_recurrent()
+    var plan = lig_recurrent()
     plan.cell = op.cell == .lstm ? LIG_CELL_LSTM : op.cell == .gru ? LIG_CELL_GRU : LIG_CELL_RNN
     plan.steps = op.batchFirst ? x[1] : x[0]
     plan.batch = op.batchFirst ? x[0] : x[1]

@@ -84,7 +84,7 @@ public struct Recurrent: Operator {
   public let hiddenSize: Int?
   /// f, g, h of the first direction, then of the second.
   public let activations: [Activation]
-  /// What enters an activation is kept within `-clip ... clip`.
+  /// Gates are kept within `-clip ... clip` before their activation.
   public let clip: Float?
   /// LSTM: the forget gate is one minus the input gate.
   public let inputForget: Bool

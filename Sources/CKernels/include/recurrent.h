@@ -46,7 +46,7 @@ typedef struct {
   int batch_first;
   /// ONNX's f, g, h for each direction.
   lig_gate activations[2][3];
-  /// What enters an activation is kept within -clip ... clip; infinity for no limit.
+  /// Gates are kept within -clip ... clip before their activation; infinity for no limit. States are not.
   float clip;
   int input_forget, linear_before_reset;
   /// w and r are packed ahead by `lig_recurrent_pack_w` and `lig_recurrent_pack_r`.

@@ -40,10 +40,12 @@ private func checkAlone(_ sample: OperatorCase) throws {
   }
   let threaded = try run(graph, inputs, threads: 3)
   for (a, b) in zip(golden, threaded) { #expect(sameBits(a, b), "\(sample): the number of threads changes bits") }
-  lig_cpu_limit(0)
   defer { lig_cpu_limit(~0) }
-  let scalar = try run(graph, inputs, threads: 1)
-  compare(scalar, sample.outputs, sample.tolerance, "\(sample): scalar twin")
+  let avx2 = UInt32(LIG_CPU_AVX2), avx512 = UInt32(LIG_CPU_AVX512)
+  for (limit, what) in [(0, "scalar twin"), (avx2, "AVX2 alone"), (avx2 | avx512, "AVX-512 without VNNI")] {
+    lig_cpu_limit(limit)
+    compare(try run(graph, inputs, threads: 1), sample.outputs, sample.tolerance, "\(sample): \(what)")
+  }
 }
 
 /// A graph of that node alone, and the tensors to run it with.
