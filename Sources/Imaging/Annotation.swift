@@ -20,7 +20,8 @@ extension Raster where Scalar == UInt8 {
   /// Larger pictures than 4000 pixels a side are shrunk first.
   public func annotated(with lines: [TextAnnotation], font: String = "Sans") throws -> Image {
     let scale = min(4000 / Double(max(width, height)), 1)
-    let picture = try scale == 1
+    let picture =
+      try scale == 1
       ? self
       : resized(
         width: max(Int(Double(width) * scale), 1), height: max(Int(Double(height) * scale), 1), interpolation: .area)

@@ -1,7 +1,7 @@
 import Foundation
 import Imaging
-import Testing
 import TensorCore
+import Testing
 
 @Suite struct CanvasTests {
   @Test func polygonsCoverTheirPixels() throws {
