@@ -11,6 +11,7 @@ extension KernelTable {
       ReductionKernels.register(in:),
       PoolingKernels.register(in:),
       GeneratorKernels.register(in:),
+      ConvolutionKernels.register, MatMulKernels.register, NormalizationKernels.register, SoftmaxKernels.register,
     ]
     for register in registrations { register(&table) }
     return table
