@@ -11,6 +11,9 @@ extension KernelTable {
       ReductionKernels.register(in:),
       PoolingKernels.register(in:),
       GeneratorKernels.register(in:),
+      ResizeKernels.register(in:),
+      IndexingKernels.register(in:),
+      SelectionKernels.register(in:),
     ]
     for register in registrations { register(&table) }
     return table

@@ -11,5 +11,8 @@ extension OperatorSet {
     Reduce.self, ArgExtreme.self, CumSum.self,
     MaxPool.self, AveragePool.self, GlobalPool.self,
     Constant.self, ConstantOfShape.self, NumberRange.self, EyeLike.self,
+    Resize.self, GridSample.self,
+    Gather.self, GatherElements.self, GatherND.self, Slice.self, Scatter.self, OneHot.self, Trilu.self,
+    TopK.self, NonZero.self, NonMaxSuppression.self, Compress.self,
   ])
 }
