@@ -116,3 +116,11 @@ private struct HalfPrecisionStep {
     }
   }
 }
+
+/// The same, but for operators that merely move their elements about.
+func computingInFloat32Unless<O: Operator>(
+  _ isMove: @escaping @Sendable (O) -> Bool, _ prepare: @escaping KernelTable.Prepare<O>
+) -> KernelTable.Prepare<O> {
+  let computing = computingInFloat32(prepare)
+  return { op, context in try isMove(op) ? prepare(op, context) : computing(op, context) }
+}

@@ -12,6 +12,9 @@ extension KernelTable {
       PoolingKernels.register(in:),
       GeneratorKernels.register(in:),
       ConvolutionKernels.register, MatMulKernels.register, NormalizationKernels.register, SoftmaxKernels.register,
+      ResizeKernels.register(in:),
+      IndexingKernels.register(in:),
+      SelectionKernels.register(in:),
     ]
     for register in registrations { register(&table) }
     return table

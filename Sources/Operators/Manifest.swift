@@ -15,5 +15,8 @@ extension OperatorSet {
     MatMul.self, MatMulInteger.self, Gemm.self,
     BatchNormalization.self, LayerNormalization.self, InstanceNormalization.self,
     Softmax.self,
+    Resize.self, GridSample.self,
+    Gather.self, GatherElements.self, GatherND.self, Slice.self, Scatter.self, OneHot.self, Trilu.self,
+    TopK.self, NonZero.self, NonMaxSuppression.self, Compress.self,
   ])
 }
