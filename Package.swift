@@ -85,7 +85,7 @@ let package = Package(
     module("TensorFiles", path: "Converters/TensorFiles", ["TensorCore"]),
     // The program
     program("ligature", [
-      "GraphIR", "ONNXFormat", "Operators", "Passes", "Runtime", "TensorCore", "TensorFiles",
+      "Architectures", "GraphIR", "Imaging", "ONNXFormat", "Operators", "Passes", "Runtime", "TensorCore", "TensorFiles",
       .product(name: "ArgumentParser", package: "swift-argument-parser"),
     ]),
     // Tests

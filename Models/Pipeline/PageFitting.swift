@@ -57,8 +57,9 @@ struct FittedPage: Sendable {
 }
 
 extension Image {
-  /// The inside of a box, made level; lines that are much higher than wide are laid on their side.
-  func line(inside box: Quadrilateral) throws -> Image {
+  /// The inside of a box, made level. What is much higher than wide is taken for a line that reads downwards, and
+  /// laid on its side.
+  func line(inside box: Quadrilateral) throws -> (image: Image, quarterTurns: Int) {
     let (a, b, c, d) = box.corners
     let width = Int(max(a.distance(to: b), c.distance(to: d)))
     let height = Int(max(a.distance(to: d), b.distance(to: c)))
@@ -66,6 +67,6 @@ extension Image {
     let level = Quadrilateral(x: 0, y: 0, width: Float(width), height: Float(height))
     let cut = try warpedPerspective(
       Homography(from: box, to: level), width: width, height: height, interpolation: .cubic, border: .replicate)
-    return Double(height) / Double(width) >= 1.5 ? try cut.turned(.counterclockwise) : cut
+    return Double(height) / Double(width) >= 1.5 ? (try cut.turned(.counterclockwise), 1) : (cut, 0)
   }
 }

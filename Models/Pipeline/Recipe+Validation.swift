@@ -107,7 +107,7 @@ extension Recipe.Dictionary {
 
   /// The characters, from the recipe or from the file's other metadata. Throws `.format` when that entry is missing,
   /// `.limit` when it is too long.
-  func resolved(_ fileMetadata: [String: String]) throws -> [String] {
+  public func resolved(_ fileMetadata: [String: String]) throws -> [String] {
     if let characters { return characters + (append ?? []) }
     let key = metadata ?? ""
     guard let text = fileMetadata[key] else {

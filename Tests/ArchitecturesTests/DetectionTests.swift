@@ -91,7 +91,8 @@ import Testing
   @Test func uprightLinesAreLaidOnTheirSide() throws {
     var page = try Image(width: 60, height: 100, channels: 3)
     page[20, 10, 0] = 255
-    let line = try page.line(inside: Quadrilateral(x: 20, y: 10, width: 20, height: 60))
+    let (line, turns) = try page.line(inside: Quadrilateral(x: 20, y: 10, width: 20, height: 60))
+    #expect(turns == 1)
     #expect(line.width == 60 && line.height == 20)
     // Turned anticlockwise: what was at the top left is now at the bottom left.
     #expect(line[0, 19, 0] == 255)

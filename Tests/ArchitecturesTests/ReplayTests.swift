@@ -96,7 +96,9 @@ private final class Playback: TensorFunction, @unchecked Sendable {
     #expect(lines.map(\.text) == replay.lines.map(\.text))
     #expect(lines.map { $0.polygon.points.map { [$0.x, $0.y] } } == replay.lines.map(\.polygon))
     for (line, expected) in zip(lines, replay.lines) { #expect(abs(line.score - expected.score) < 1e-12) }
-    #expect(lines.filter(\.isUpsideDown).map(\.text) == ["Printed on recycled paper"])
+    let turned = lines.filter { $0.quarterTurns != 0 }
+    #expect(turned.map(\.text) == ["Printed on recycled paper"])
+    #expect(turned.map(\.textCorners.first) == turned.map(\.polygon.third))
   }
 
   @Test func aPageWithoutTextHasNoLines() throws {
