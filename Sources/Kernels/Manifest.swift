@@ -11,7 +11,10 @@ extension KernelTable {
       ReductionKernels.register(in:),
       PoolingKernels.register(in:),
       GeneratorKernels.register(in:),
-      ConvolutionKernels.register, MatMulKernels.register, NormalizationKernels.register, SoftmaxKernels.register,
+      ConvolutionKernels.register(in:),
+      MatMulKernels.register(in:),
+      NormalizationKernels.register(in:),
+      SoftmaxKernels.register(in:),
     ]
     for register in registrations { register(&table) }
     return table
