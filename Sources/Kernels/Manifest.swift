@@ -15,6 +15,10 @@ extension KernelTable {
       ResizeKernels.register(in:),
       IndexingKernels.register(in:),
       SelectionKernels.register(in:),
+      ConvolutionKernels.register(in:),
+      MatMulKernels.register(in:),
+      NormalizationKernels.register(in:),
+      SoftmaxKernels.register(in:),
     ]
     for register in registrations { register(&table) }
     return table

@@ -31,8 +31,9 @@ import Testing
       ]
       let y = try #require(try graph.append(op, operands, name: "layer", outputs: ["y"])[0])
       try graph.addOutput(y)
+      let options = Session.Options(threads: threads)
       let part = (0..<steps).flatMap { step in x[(step * batch + rows.lowerBound) * input..<(step * batch + rows.upperBound) * input] }
-      return try Session(graph, options: Session.Options(threads: threads)).run([try Tensor(part, shape)])[0].floats()
+      return try Session(graph, options: options).run([try Tensor(part, shape)])[0].floats()
     }
     let together = try run(0..<batch, threads: 3)
     #expect(try together == run(0..<batch, threads: 1))
