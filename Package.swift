@@ -96,6 +96,7 @@ let package = Package(
     tests("GraphIRTests", ["GraphIR", "TensorCore"]),
     tests("RuntimeTests", ["CAllocationCounter", "GraphIR", "Kernels", "Runtime", "TensorCore"]),
     tests("ONNXFormatTests", ["ONNXFormat", "GraphIR", "Operators", "TensorCore"]),
+    tests("TensorFilesTests", ["TensorCore", "TensorFiles"]),
     tests("ImagingTests", ["Imaging", "TensorCore"]),
     tests("ArchitecturesTests", ["Architectures", "Imaging", "TensorCore"]),
   ],
