@@ -98,6 +98,7 @@ let package = Package(
     tests("ONNXFormatTests", ["ONNXFormat", "GraphIR", "Operators", "TensorCore"]),
     tests("ImagingTests", ["Imaging", "TensorCore"]),
     tests("ArchitecturesTests", ["Architectures", "Imaging", "TensorCore"]),
+    tests("ParityTests", ["ligature"]),
   ],
   cLanguageStandard: .c11,
   cxxLanguageStandard: .cxx17
