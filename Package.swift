@@ -99,6 +99,7 @@ let package = Package(
     tests("TensorFilesTests", ["TensorCore", "TensorFiles"]),
     tests("ImagingTests", ["Imaging", "TensorCore"]),
     tests("ArchitecturesTests", ["Architectures", "Imaging", "TensorCore"]),
+    tests("ParityTests", ["ligature"]),
   ],
   cLanguageStandard: .c11,
   cxxLanguageStandard: .cxx17
