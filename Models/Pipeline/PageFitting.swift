@@ -46,7 +46,7 @@ package struct FittedPage: Sendable {
   }
 
   /// A box of the working picture in pixels of the page, inside it.
-  func onPage(_ box: Quadrilateral) -> Quadrilateral {
+  package func onPage(_ box: Quadrilateral) -> Quadrilateral {
     func back(_ corner: Point) -> Point {
       Point(
         min(max(corner.x * Float(ratioX), 0), Float(width)),
