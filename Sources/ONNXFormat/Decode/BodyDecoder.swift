@@ -207,7 +207,8 @@ extension BodyDecoder {
     name: String, _ frame: inout Frame
   ) throws {
     guard frame.callDepth < BodyDecoder.deepestCall else {
-      throw LigatureError(.limit, "functions call each other more than \(BodyDecoder.deepestCall) deep; they may not recur")
+      throw LigatureError(
+        .limit, "functions call each other more than \(BodyDecoder.deepestCall) deep; they may not recur")
     }
     guard inputs.count <= function.inputs.count, call.outputs.count <= function.outputs.count else {
       throw LigatureError(

@@ -17,10 +17,8 @@ struct GraphEncoder {
   static func encode(_ graph: Graph, foreignTypes: [String: WireType]) throws -> WireGraph {
     var encoder = GraphEncoder(graph, captures: [], shared: [:], taken: [])
     var wire = try encoder.wire(captureCount: 0)
-    for index in wire.inputs.indices { wire.inputs[index].type = foreignTypes[wire.inputs[index].name] ?? wire.inputs[index].type }
-    for index in wire.outputs.indices {
-      wire.outputs[index].type = foreignTypes[wire.outputs[index].name] ?? wire.outputs[index].type
-    }
+    wire.inputs = wire.inputs.map { WireValue(name: $0.name, type: foreignTypes[$0.name] ?? $0.type) }
+    wire.outputs = wire.outputs.map { WireValue(name: $0.name, type: foreignTypes[$0.name] ?? $0.type) }
     return wire
   }
 
