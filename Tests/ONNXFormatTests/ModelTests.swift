@@ -368,6 +368,29 @@ import Testing
     #expect(bytes.range(of: weight, in: first.upperBound..<bytes.endIndex) == nil)
   }
 
+  /// A weight that both branches read is one weight in the file as well.
+  @Test func sharedConstantsAreWrittenOnce() throws {
+    func branch(_ name: String) -> Proto {
+      let deep = ONNX.graph([ONNX.node("Mul", ["x", "w"], [name + ".m"])], outputs: [ONNX.value(name + ".m")])
+      let choice = ONNX.node("If", ["c"], [name], ["then_branch": .graph(deep), "else_branch": .graph(deep)])
+      return ONNX.graph([choice], outputs: [ONNX.value(name)])
+    }
+    let weight: [Float] = (0..<100).map { Float($0) + 0.25 }
+    let graph = ONNX.graph(
+      [ONNX.node("If", ["c"], ["y"], ["then_branch": .graph(branch("t")), "else_branch": .graph(branch("e"))])],
+      inputs: [ONNX.value("x", ONNX.float, [100]), ONNX.value("c", ONNX.bool, [])], outputs: [ONNX.value("y")],
+      constants: [ONNX.floats("w", weight)])
+    let model = try Model(plain: ONNX.model(graph, opset: 21))
+    let bytes = Data(try model.encoded())
+    let pattern = Data(floatBytes(weight))
+    let first = try #require(bytes.range(of: pattern))
+    #expect(bytes.range(of: pattern, in: first.upperBound..<bytes.endIndex) == nil)
+    let read = try again(model).graph
+    let then = try #require(read.node("If")).op.attributes.graph("then_branch")
+    let deep = try #require(then.node("If")).op.attributes.graph("else_branch")
+    #expect(try deep.floats(#require(deep.node("Mul")), 1) == weight)
+  }
+
   @Test func subgraphsMustFindWhatTheyRead() {
     let branch = ONNX.graph([ONNX.node("Neg", ["later"], ["n"])], outputs: [ONNX.value("n")])
     let graph = ONNX.graph(

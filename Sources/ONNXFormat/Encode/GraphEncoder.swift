@@ -42,7 +42,10 @@ struct GraphEncoder {
     for id in formal { give(id, graph[id].name) }
     let copies = nameOutputs()
     var used = Set(graph.outputs)
-    for id in order { used.formUnion(graph[id].operands) }
+    for id in order {
+      used.formUnion(graph[id].operands)
+      for inner in graph[id].subgraphs { used.formUnion(constants(sharedWith: inner)) }
+    }
     nameConstants(used, &wire)
     for id in order {
       for output in graph[id].outputs.compactMap({ $0 }) where names[output] == nil { give(output, graph[output].name) }
@@ -98,6 +101,21 @@ extension GraphEncoder {
       }
     }
     return copies
+  }
+
+  /// Constants that graphs inside have from here: they are written here, once.
+  private func constants(sharedWith inner: Graph) -> Set<ValueID> {
+    var found = Set<ValueID>()
+    for value in inner.values {
+      guard let tensor = value.tensor, let id = graph.value(named: value.name), let own = graph[id].tensor,
+        own.isSame(as: tensor)
+      else { continue }
+      found.insert(id)
+    }
+    for id in inner.order {
+      for deeper in inner[id].subgraphs { found.formUnion(constants(sharedWith: deeper)) }
+    }
+    return found
   }
 
   private mutating func nameConstants(_ used: Set<ValueID>, _ wire: inout WireGraph) {
@@ -168,6 +186,19 @@ extension GraphEncoder {
     }
     var encoder = GraphEncoder(inner, captures: node.captures.map(name), shared: visible, taken: taken)
     return try encoder.wire(captureCount: node.captures.count)
+  }
+}
+
+extension Node {
+  fileprivate var subgraphs: [Graph] {
+    let attributes = op.attributes
+    return attributes.sortedNames.flatMap { name -> [Graph] in
+      switch attributes[name] {
+      case .graph(let graph): [graph]
+      case .graphs(let graphs): graphs
+      default: []
+      }
+    }
   }
 }
 
