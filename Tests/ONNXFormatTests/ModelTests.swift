@@ -330,6 +330,51 @@ import Testing
     #expect(try again(model).graph.types == ["Mul", "Mul"])
   }
 
+  /// Where the reader knows the operator itself, the call stays, and so does the function for others to run.
+  @Test func functionsOfKnownOperatorsAreKept() throws {
+    let function = Proto {
+      $0.text(1, "Known")
+      $0.text(4, "a")
+      $0.text(5, "b")
+      $0.message(7, ONNX.node("Relu", ["a"], ["b"]))
+      $0.message(9, ONNX.operatorSet("", 21))
+      $0.text(10, "f")
+    }
+    let graph = ONNX.graph(
+      [ONNX.node("Known", ["x"], ["y"], domain: "f")], inputs: [ONNX.value("x", ONNX.float, [2])],
+      outputs: [ONNX.value("y")])
+    let bytes = ONNX.model(graph, opset: 21) {
+      $0.message(8, ONNX.operatorSet("f", 1))
+      $0.message(25, function)
+    }
+    let model = try Model(bytes: bytes, operators: OperatorSet([KnownOperator.self]))
+    #expect(model.graph.types == ["Known"])
+    // Written with the function: a reader that does not know the operator expands it.
+    #expect(try again(model).graph.types == ["Relu"])
+  }
+
+  @Test func trainingGraphsAreKeptAtTheSameOpset() throws {
+    let step = ONNX.graph([ONNX.node("TrainingStep", ["x"], ["next"])], outputs: [ONNX.value("next")])
+    func model(_ opset: Int) throws -> Model {
+      let graph = ONNX.graph([], inputs: [ONNX.value("x", ONNX.float, [2])], outputs: [ONNX.value("x")])
+      let bytes = ONNX.model(graph, opset: opset) {
+        $0.message(
+          20,
+          Proto {
+            $0.message(2, step)
+            $0.message(4, Proto { $0.text(1, "w"); $0.text(2, "next") })
+          })
+      }
+      return try Model(plain: bytes)
+    }
+    let kept = try model(canonicalOpset)
+    #expect(kept.notes.isEmpty)
+    #expect(Data(try kept.encoded()).range(of: Data("TrainingStep".utf8)) != nil)
+    let dropped = try model(17)
+    #expect(dropped.notes.count == 1)
+    #expect(Data(try dropped.encoded()).range(of: Data("TrainingStep".utf8)) == nil)
+  }
+
   @Test func subgraphsAreClosedAndOpenedAgain() throws {
     let inner = ONNX.graph([ONNX.node("Mul", ["t", "h"], ["u"])], outputs: [ONNX.value("u")], name: "inner")
     let then = ONNX.graph(
@@ -425,4 +470,13 @@ import Testing
     #expect(inner.names(inner.allNodes[0].inputs) == ["h"])
     #expect(inner.names(inner.allNodes[0].outputs) != ["h"])
   }
+}
+
+/// An operator that a reader knows by itself although the file defines it.
+private struct KnownOperator: Operator {
+  static let names = [OperatorName("Known", domain: "f")]
+  let name: OperatorName
+  var attributes: Attributes { Attributes() }
+  init(name: OperatorName, attributes: Attributes) throws { self.name = name }
+  func inferTypes(_ context: InferenceContext) throws -> [TensorType] { [try context.input(0)] }
 }

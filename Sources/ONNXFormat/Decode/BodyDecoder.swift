@@ -74,6 +74,9 @@ struct BodyDecoder {
 extension BodyDecoder {
   private mutating func append(_ source: WireNode, _ frame: inout Frame) throws {
     try model.countNode()
+    if !source.documentation.isEmpty || !source.metadata.isEmpty {
+      model.note("documentation and metadata of single nodes were left out")
+    }
     let ownName = source.name.isEmpty ? source.outputs.first { !$0.isEmpty } ?? "" : source.name
     let name = frame.prefix + ownName
     do {
