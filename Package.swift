@@ -11,8 +11,10 @@ let swiftSettings: [SwiftSetting] = [
 ]
 
 // ── Constructors: one line a target in the table below ──────────────────────
-func module(_ name: String, path: String? = nil, _ dependencies: [Target.Dependency] = []) -> Target {
-  .target(name: name, dependencies: dependencies, path: path, swiftSettings: swiftSettings)
+func module(
+  _ name: String, path: String? = nil, excluding excluded: [String] = [], _ dependencies: [Target.Dependency] = []
+) -> Target {
+  .target(name: name, dependencies: dependencies, path: path, exclude: excluded, swiftSettings: swiftSettings)
 }
 func program(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
   .executableTarget(name: name, dependencies: dependencies, swiftSettings: swiftSettings)
@@ -77,11 +79,13 @@ let package = Package(
     module("Runtime", ["GraphIR", "Kernels", "TensorCore"]),
     // Images
     module("Imaging", ["TensorCore", "COpenCV", "CClipper", "CJPEG", "CSPNG", "CWebP", "CGEOS", "CPango"]),
+    // Models
+    module("Architectures", path: "Models", excluding: ["Recipes", "fetch"], ["Imaging", "TensorCore"]),
     // Files
     module("TensorFiles", path: "Converters/TensorFiles", ["TensorCore"]),
     // The program
     program("ligature", [
-      "GraphIR", "ONNXFormat", "Operators", "Passes", "Runtime", "TensorCore", "TensorFiles",
+      "Architectures", "GraphIR", "Imaging", "ONNXFormat", "Operators", "Passes", "Runtime", "TensorCore", "TensorFiles",
       .product(name: "ArgumentParser", package: "swift-argument-parser"),
     ]),
     // Tests
@@ -92,7 +96,10 @@ let package = Package(
     tests("GraphIRTests", ["GraphIR", "TensorCore"]),
     tests("RuntimeTests", ["CAllocationCounter", "GraphIR", "Kernels", "Runtime", "TensorCore"]),
     tests("ONNXFormatTests", ["ONNXFormat", "GraphIR", "Operators", "TensorCore"]),
+    tests("TensorFilesTests", ["TensorCore", "TensorFiles"]),
     tests("ImagingTests", ["Imaging", "TensorCore"]),
+    tests("ArchitecturesTests", ["Architectures", "Imaging", "TensorCore"]),
+    tests("ParityTests", ["ligature"]),
   ],
   cLanguageStandard: .c11,
   cxxLanguageStandard: .cxx17

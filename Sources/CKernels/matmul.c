@@ -151,3 +151,9 @@ void lig_matmul_run(
   long groups = (p->batches + p->batches_per_task - 1) / p->batches_per_task;
   lig_parallel(pool, groups * p->row_tasks * p->column_tasks, multiply_task, &job);
 }
+
+void lig_matmul_fill(long m, long n, const float *c, long row_step, long column_step, float beta, float *y) {
+  for (long i = 0; i < m; ++i) {
+    for (long j = 0; j < n; ++j) y[i * n + j] = beta * c[i * row_step + j * column_step];
+  }
+}

@@ -115,6 +115,8 @@ const char *ligature_canvas_polygon(ligature_canvas *canvas, const float *points
 static PangoLayout *make_layout(ligature_canvas *canvas, const char *text, size_t length, const char *font,
                                 double size) {
   PangoLayout *layout = pango_cairo_create_layout(canvas->context);
+  // Lengths then grow with the size, and text is as wide when turned.
+  pango_context_set_round_glyph_positions(pango_layout_get_context(layout), FALSE);
   PangoFontDescription *description = pango_font_description_from_string(font);
   pango_font_description_set_absolute_size(description, size * PANGO_SCALE);
   pango_layout_set_font_description(layout, description);
@@ -133,13 +135,14 @@ const char *ligature_canvas_text(ligature_canvas *canvas, const char *text, size
                                  double size, const double *matrix, ligature_colour colour,
                                  ligature_text_box *logical, ligature_text_box *ink) {
   cairo_t *context = canvas->context;
+  // Laid out before the matrix is set: where that scales x and y differently, Pango would space letters wrongly.
+  PangoLayout *layout = make_layout(canvas, text, length, font, size);
   cairo_save(context);
   if (matrix != NULL) {
     cairo_matrix_t transform;
     cairo_matrix_init(&transform, matrix[0], matrix[1], matrix[2], matrix[3], matrix[4] + 0.5, matrix[5] + 0.5);
     cairo_set_matrix(context, &transform);
   }
-  PangoLayout *layout = make_layout(canvas, text, length, font, size);
   PangoRectangle ink_units, logical_units;
   pango_layout_get_extents(layout, &ink_units, &logical_units);
   if (logical != NULL) *logical = box_of(logical_units);

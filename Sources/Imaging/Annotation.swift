@@ -20,7 +20,8 @@ extension Raster where Scalar == UInt8 {
   /// Larger pictures than 4000 pixels a side are shrunk first.
   public func annotated(with lines: [TextAnnotation], font: String = "Sans") throws -> Image {
     let scale = min(4000 / Double(max(width, height)), 1)
-    let picture = try scale == 1
+    let picture =
+      try scale == 1
       ? self
       : resized(
         width: max(Int(Double(width) * scale), 1), height: max(Int(Double(height) * scale), 1), interpolation: .area)
@@ -53,7 +54,7 @@ extension Canvas {
   /// A line's outline in the picture, and a pale copy of it behind the text.
   fileprivate mutating func mark(_ corners: Quadrilateral, hue: Double, copyAt shift: (x: Float, y: Float)) throws {
     let colour = Colour(hue: hue, lightness: 0.42)
-    try fill(corners.points, colour.with(alpha: 0.22))
+    try fill(corners.points, colour.with(alpha: 0.15))
     try stroke(corners.points, colour, lineWidth: 2)
     let copy = corners.moved(shift.x, shift.y).points
     try fill(copy, colour.with(alpha: 0.12))

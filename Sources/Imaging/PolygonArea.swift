@@ -74,7 +74,7 @@ extension Array where Element == Point {
   }
 
   deinit {
-    for unsafe geometry in unsafe geometries { unsafe GEOSGeom_destroy_r(context, geometry) }
+    while let geometry = unsafe geometries.popLast() { unsafe GEOSGeom_destroy_r(context, geometry) }
     unsafe GEOS_finish_r(context)
   }
 

@@ -1,5 +1,5 @@
-public import TensorCore
 internal import COpenCV
+public import TensorCore
 
 /// A scalar that a raster's pixels are made of: `UInt8` or `Float`.
 public protocol RasterScalar: TensorScalar, Equatable {

@@ -3,7 +3,22 @@ extension KernelTable {
   public static let standard: KernelTable = {
     var table = KernelTable()
     let registrations: [(inout KernelTable) -> Void] = [
+      UnaryKernels.register(in:),
+      BinaryKernels.register(in:),
+      ShapeKernels.register(in:),
+      JoiningKernels.register(in:),
       RecurrentKernels.register(in:),
+      ReductionKernels.register(in:),
+      PoolingKernels.register(in:),
+      GeneratorKernels.register(in:),
+      ConvolutionKernels.register, MatMulKernels.register, NormalizationKernels.register, SoftmaxKernels.register,
+      ResizeKernels.register(in:),
+      IndexingKernels.register(in:),
+      SelectionKernels.register(in:),
+      ConvolutionKernels.register(in:),
+      MatMulKernels.register(in:),
+      NormalizationKernels.register(in:),
+      SoftmaxKernels.register(in:),
     ]
     for register in registrations { register(&table) }
     return table

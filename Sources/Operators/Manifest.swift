@@ -3,6 +3,20 @@ public import GraphIR
 extension OperatorSet {
   /// Every operator that Ligature knows, one family a line.
   public static let standard = OperatorSet([
+    Unary.self, Clip.self, Not.self, Classify.self, Cast.self, Identity.self,
+    Binary.self, Variadic.self, Where.self,
+    Shape.self, Size.self, Reshape.self, Squeeze.self, Unsqueeze.self, Flatten.self, Expand.self, Transpose.self,
+    Concat.self, Split.self, Tile.self, Pad.self, BlockShuffle.self,
     Recurrent.self,
+    Reduce.self, ArgExtreme.self, CumSum.self,
+    MaxPool.self, AveragePool.self, GlobalPool.self,
+    Constant.self, ConstantOfShape.self, NumberRange.self, EyeLike.self,
+    Conv.self, ConvInteger.self, ConvTranspose.self,
+    MatMul.self, MatMulInteger.self, Gemm.self,
+    BatchNormalization.self, LayerNormalization.self, InstanceNormalization.self,
+    Softmax.self,
+    Resize.self, GridSample.self,
+    Gather.self, GatherElements.self, GatherND.self, Slice.self, Scatter.self, OneHot.self, Trilu.self,
+    TopK.self, NonZero.self, NonMaxSuppression.self, Compress.self,
   ])
 }

@@ -3,7 +3,12 @@ public enum Pipelines {
   /// From a portable graph to what this machine runs best.
   public static func prepared(evaluate: @escaping ConstantFolding.Evaluate) -> PassManager {
     PassManager([
+      IdentityRemoval(),
       ConstantFolding(evaluate: evaluate),
+      AffineFolding(),
+      ActivationRecognition(),
+      DeadCode(),
+      ConvolutionFusion(),
       DeadCode(),
     ])
   }

@@ -8,21 +8,25 @@ public import TensorCore
 /// Runs of one session take turns; use one session per thread to overlap them.
 @safe public final class Session: @unchecked Sendable {
   public struct Options: Sendable {
-    /// Threads that kernels share their work on; results do not depend on it.
-    public var threads = ProcessInfo.processInfo.activeProcessorCount
+    /// The threads that kernels share their work on; results do not depend on how many there are.
+    /// Sessions that run side by side should share one pool.
+    public var pool: ThreadPool
     /// The most bytes that a plan's arena may take; more is an error before anything runs.
-    public var memoryLimit = 2 << 30
+    public var memoryLimit = defaultMemoryLimit
+    public static let defaultMemoryLimit = 2 << 30
     /// How many plans (sets of input sizes) are kept.
     public var planCapacity = 32
 
-    public init() {}
+    /// - Parameter threads: all cores that the process may use if nil.
+    public init(threads: Int? = nil) {
+      pool = ThreadPool(threads: threads ?? ProcessInfo.processInfo.activeProcessorCount)
+    }
   }
 
   public let graph: Graph
   public let options: Options
   private let planner: Planner
   private let order: [NodeID]
-  private let pool: ThreadPool
   private let packed = PackedConstants()
   private let plans: PlanCache
   private var arena = Arena()
@@ -42,8 +46,7 @@ public import TensorCore
     for id in graph.inputs + graph.outputs where graph[id].type.element == .string {
       throw LigatureError(.unsupported, "'\(graph[id].name)' is a string tensor, which kernels do not compute with")
     }
-    pool = ThreadPool(threads: options.threads)
-    let evaluator = Evaluator(kernels: kernels, pool: pool, byteLimit: options.memoryLimit)
+    let evaluator = Evaluator(kernels: kernels, pool: options.pool, byteLimit: options.memoryLimit)
     planner = Planner(graph: graph, evaluator: evaluator, packed: packed)
     plans = PlanCache(capacity: options.planCapacity)
   }
@@ -126,8 +129,7 @@ extension Session {
   public static func evaluator(_ options: Options, kernels: KernelTable = .standard)
     -> @Sendable (any Operator, [Tensor?], Int) throws -> [Tensor]
   {
-    let evaluator = Evaluator(
-      kernels: kernels, pool: ThreadPool(threads: options.threads), byteLimit: options.memoryLimit)
+    let evaluator = Evaluator(kernels: kernels, pool: options.pool, byteLimit: options.memoryLimit)
     return { op, inputs, outputCount in try evaluator.evaluate(op, inputs, outputCount: outputCount) }
   }
 }
@@ -174,7 +176,7 @@ extension Session {
     arena.reserve(plan.memory.arena)
     unsafe plan.bind(arena: arena.base, entries: entries)
     do {
-      try unsafe plan.run(arena: arena.base, pool: pool.handle, observer: observer)
+      try unsafe plan.run(arena: arena.base, pool: options.pool.handle, observer: observer)
     } catch {
       let node = graph[error.node]
       guard let cause = error.cause as? LigatureError else { throw error.cause }

@@ -13,17 +13,22 @@ extension Tensor {
   package static func view(
     _ element: ElementType, _ shape: [Int], _ storage: TensorStorage, byteOffset: Int
   ) throws -> Tensor {
-    let view = try Tensor(element, shape, storage: storage, byteOffset: byteOffset)
-    if element == .bool {
-      // Swift's Bool knows only 0 and 1.
-      return try unsafe view.withUnsafeBytes { bytes in
-        try unsafe Tensor(bytes.map { $0 != 0 }, shape)
-      }
+    let byteCount = try Checked.byteCount(element, shape)
+    guard byteOffset >= 0, try Checked.add(byteOffset, byteCount) <= storage.byteCount else {
+      throw LigatureError(
+        .format, "\(element)\(shape) needs \(byteCount) bytes at offset \(byteOffset), the data has \(storage.byteCount)")
     }
-    let alignment = min(element.byteSize, 8)
-    if byteOffset % alignment == 0 { return view }
+    // Swift's Bool knows only 0 and 1, files may hold other bytes.
+    if element != .bool, element.byteSize > 0, byteOffset % element.byteSize == 0 {
+      return try Tensor(element, shape, storage: storage, byteOffset: byteOffset)
+    }
     return try unsafe Tensor(element, shape) { target in
-      unsafe view.withUnsafeBytes { unsafe target.copyMemory(from: $0) }
+      unsafe storage.withUnsafeBytes { source in
+        unsafe target.copyMemory(from: UnsafeRawBufferPointer(rebasing: source[byteOffset..<byteOffset + byteCount]))
+      }
+      if element == .bool {
+        for index in 0..<byteCount { unsafe target[index] = target[index] == 0 ? 0 : 1 }
+      }
     }
   }
 }

@@ -84,7 +84,7 @@ struct BenchCommand: ParsableCommand {
     let items = sizes.first?.first ?? 1
     return Report(
       model: model, shapes: Dictionary(uniqueKeysWithValues: zip(loaded.session.inputs.map(\.name), sizes)),
-      threads: loaded.session.options.threads, runs: times.count, loadTime: loaded.loadTime * 1000, firstRun: first,
+      threads: loaded.session.options.pool.threads, runs: times.count, loadTime: loaded.loadTime * 1000, firstRun: first,
       minimum: times[0], median: median, p95: times[min(times.count - 1, times.count * 95 / 100)],
       throughput: Double(items) / median * 1000, arena: try loaded.session.memoryUse(sizes).arena,
       peakResident: peakResidentBytes())

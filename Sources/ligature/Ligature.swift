@@ -15,10 +15,12 @@ struct Ligature: ParsableCommand {
       """,
     version: "0.1.0",
     subcommands: [
+      ReadCommand.self,
       InspectCommand.self,
       RunCommand.self,
       VerifyCommand.self,
       BenchCommand.self,
+      AnnotateCommand.self,
     ])
 
   static func main() {

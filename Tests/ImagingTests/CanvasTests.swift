@@ -1,6 +1,7 @@
+import Foundation
 import Imaging
-import Testing
 import TensorCore
+import Testing
 
 @Suite struct CanvasTests {
   @Test func polygonsCoverTheirPixels() throws {
@@ -54,6 +55,25 @@ import TensorCore
     #expect(corners.second.y - corners.first.y > 50)
     #expect(abs(corners.second.x - corners.first.x) < 1)
     #expect(corners.fourth.x < corners.first.x)
+  }
+
+  /// Text narrowed to fit ends at the right edge of its place, turned or not.
+  @Test(arguments: [0.0, 90, 37]) func fittedTextStaysInItsPlace(degrees: Double) throws {
+    let (cosine, sine) = (Float(cos(degrees * .pi / 180)), Float(sin(degrees * .pi / 180)))
+    func place(_ x: Float, _ y: Float) -> Point { Point(150 + x * cosine - y * sine, 150 + x * sine + y * cosine) }
+    let corners = Quadrilateral(place(-60, -10), place(60, -10), place(60, 10), place(-60, 10))
+    var canvas = try Canvas(width: 300, height: 300)
+    try canvas.write("HHHHHHHHHHHHH", into: corners)
+    let image = try canvas.image()
+    var (least, most) = (Float.infinity, -Float.infinity)
+    for y in 0..<300 {
+      for x in 0..<300 where image[x, y] < 128 {
+        let along = (Float(x) - 150) * cosine + (Float(y) - 150) * sine
+        (least, most) = (min(least, along), max(most, along))
+        #expect(try corners.points.signedDistance(to: Point(Float(x), Float(y))) > -1)
+      }
+    }
+    #expect(least < -55 && most > 55)
   }
 
   @Test func strangeTextAndShapesAreHarmless() throws {

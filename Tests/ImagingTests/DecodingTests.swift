@@ -1,7 +1,7 @@
 import Foundation
 import Imaging
-import Testing
 import TensorCore
+import Testing
 
 /// Decoding equals Pillow's and OpenCV's; bad files are errors.
 @Suite struct DecodingTests {

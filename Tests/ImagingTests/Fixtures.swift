@@ -72,7 +72,9 @@ struct Fixtures {
     guard entry.type == type else { throw Missing(description: "\(name) is \(entry.type), not \(type)") }
     let size = MemoryLayout<Scalar>.size
     return unsafe blob.withUnsafeBytes { bytes in
-      (0..<entry.shape.reduce(1, *)).map { unsafe bytes.loadUnaligned(fromByteOffset: entry.offset + $0 * size, as: Scalar.self) }
+      (0..<entry.shape.reduce(1, *)).map {
+        unsafe bytes.loadUnaligned(fromByteOffset: entry.offset + $0 * size, as: Scalar.self)
+      }
     }
   }
 

@@ -1,6 +1,6 @@
 import Imaging
-import Testing
 import TensorCore
+import Testing
 
 /// Equality, to the last bit, with what OpenCV gives in Python for the same input.
 @Suite struct OpenCVParityTests {
@@ -167,7 +167,7 @@ import TensorCore
     #expect(throws: LigatureError.self) { try image.resized(width: 0, height: 5) }
     #expect(throws: LigatureError.self) { try image.resized(width: 1 << 40, height: 5) }
     let identity = try Homography([1, 0, 0, 0, 1, 0, 0, 0, 1])
-    #expect(throws: LigatureError.self) { 
+    #expect(throws: LigatureError.self) {
       try Image(width: 40_000, height: 2, channels: 1).warpedPerspective(identity, width: 4, height: 2)
     }
     #expect(throws: LigatureError.self) { try image.warpedPerspective(Homography([1]), width: 4, height: 2) }

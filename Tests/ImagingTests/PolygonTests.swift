@@ -1,6 +1,6 @@
 import Imaging
-import Testing
 import TensorCore
+import Testing
 
 /// Equality with pyclipper's offsets and shapely's measures.
 @Suite struct PolygonTests {

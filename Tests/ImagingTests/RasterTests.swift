@@ -1,6 +1,6 @@
 import Imaging
-import Testing
 import TensorCore
+import Testing
 
 @Suite struct RasterTests {
   /// A small picture whose every scalar differs from its neighbours.

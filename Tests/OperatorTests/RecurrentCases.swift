@@ -33,8 +33,7 @@ import Testing
       ]
       let y = try #require(try graph.append(op, operands, name: "layer", outputs: ["y"])[0])
       try graph.addOutput(y)
-      var options = Session.Options()
-      options.threads = threads
+      let options = Session.Options(threads: threads)
       let part = (0..<steps).flatMap { step in x[(step * batch + rows.lowerBound) * input..<(step * batch + rows.upperBound) * input] }
       return try Session(graph, options: options).run([try Tensor(part, shape)])[0].floats()
     }

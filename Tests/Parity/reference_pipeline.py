@@ -6,6 +6,7 @@ outside: the stages' own callables are wrapped, nothing of them is changed.
 
 import hashlib
 import json
+from importlib import metadata
 from pathlib import Path
 
 import numpy as np
@@ -61,9 +62,21 @@ class RecordedPipeline:
         return lines, dict(self.trace)
 
 
+def versions():
+    """The packages that decide what the reference reads."""
+    names = ("rapidocr-onnxruntime", "onnxruntime", "numpy", "opencv-python-headless", "opencv-python", "pillow")
+    found = []
+    for name in names:
+        try:
+            found.append(f"{name} {metadata.version(name)}")
+        except metadata.PackageNotFoundError:
+            pass
+    return found
+
+
 def cached_lines(paths, cache_folder, threads=-1):
     """Lines of every image by RapidOCR, from `cache_folder` where the same bytes were read before."""
-    cache = Path(cache_folder)
+    cache = Path(cache_folder) / hashlib.sha256(" ".join(versions()).encode()).hexdigest()[:16]
     cache.mkdir(parents=True, exist_ok=True)
     pipeline = None
     results = {}

@@ -27,8 +27,7 @@ private let isOptimized: Bool = {
   }
 
   private func session(_ graph: Graph, _ change: (inout Session.Options) -> Void = { _ in }) throws -> Session {
-    var options = Session.Options()
-    options.threads = 1
+    var options = Session.Options(threads: 1)
     change(&options)
     return try Session(graph, options: options, kernels: sampleKernels)
   }

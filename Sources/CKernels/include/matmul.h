@@ -26,6 +26,12 @@ typedef struct {
   long batches, batches_per_task, rows_per_task, columns_per_task, row_tasks, column_tasks, depth;
 } lig_matmul;
 
+/// Sets one axis of the batch.
+static inline void lig_matmul_set_batch(lig_matmul *plan, int axis, long size, long a_step, long b_step) {
+  plan->batch_shape[axis] = size;
+  plan->a_batch[axis] = a_step;
+  plan->b_batch[axis] = b_step;
+}
 void lig_matmul_prepare(lig_matmul *plan);
 /// Floats that the packed b takes.
 long lig_matmul_packed_count(const lig_matmul *plan);
@@ -36,5 +42,7 @@ long lig_matmul_workspace(const lig_matmul *plan, int threads);
 void lig_matmul_run(
     const lig_matmul *plan, lig_pool *pool, const float *a, const float *b, const float *bias, float *y,
     void *workspace);
+/// y[i, j] = beta * c[i * row_step + j * column_step]: what a Gemm adds to.
+void lig_matmul_fill(long m, long n, const float *c, long row_step, long column_step, float beta, float *y);
 
 #endif

@@ -1,3 +1,4 @@
+import Architectures
 import Foundation
 import GraphIR
 import ONNXFormat
@@ -41,4 +42,12 @@ extension LoadedModel {
 }
 
 /// The input sizes that a file's recipe is made for, if it says.
-func recipeSizes(_ model: Model) -> [Int]? { nil }
+func recipeSizes(_ model: Model) -> [Int]? {
+  // A recipe that is not understood is reported by what follows it, not by what only asks for sizes.
+  guard let recipe = try? Recipe(metadata: model.metadata) else { return nil }
+  switch recipe.preprocess.resize {
+  case .limitedSide(let size): return [1, 3, size.limit, size.limit]
+  case .height(let size): return [1, 3, size.height, size.width]
+  case .fixed(let size): return [1, 3, size.height, size.width]
+  }
+}

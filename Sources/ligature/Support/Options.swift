@@ -10,15 +10,14 @@ struct RunOptions: ParsableArguments {
   var threads: Int?
 
   @Option(help: ArgumentHelp("The most memory that intermediate tensors may take, as in 512MiB.", valueName: "bytes"))
-  var memoryLimit = ByteCount(bytes: Session.Options().memoryLimit)
+  var memoryLimit = ByteCount(bytes: Session.Options.defaultMemoryLimit)
 
   func validate() throws {
     if let threads, !(1...256).contains(threads) { throw ValidationError("--threads must lie between 1 and 256") }
   }
 
   var session: Session.Options {
-    var options = Session.Options()
-    if let threads { options.threads = threads }
+    var options = Session.Options(threads: threads)
     options.memoryLimit = memoryLimit.bytes
     return options
   }

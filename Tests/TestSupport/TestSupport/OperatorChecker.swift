@@ -74,9 +74,7 @@ private func singleNode(_ op: any Operator, _ sample: OperatorCase) throws -> (G
 
 /// Runs twice over a poisoned arena; both runs must agree to the bit.
 private func run(_ graph: Graph, _ inputs: [Tensor], threads: Int) throws -> [Tensor] {
-  var options = Session.Options()
-  options.threads = threads
-  let session = try Session(graph, options: options)
+  let session = try Session(graph, options: Session.Options(threads: threads))
   let first = try session.run(inputs)
   session.poison()
   let second = try session.run(inputs)

@@ -1,0 +1,136 @@
+import CKernels
+import GraphIR
+import Operators
+import TensorCore
+
+enum ConvolutionKernels {
+  static func register(in table: inout KernelTable) {
+    table.register(Conv.self, prepare: computingInFloat32(prepare))
+    table.register(ConvTranspose.self, prepare: computingInFloat32(prepareTransposed))
+  }
+
+  private static func prepare(_ op: Conv, _ context: KernelContext) throws -> Step {
+    let (x, w, y) = (try context.input(0), try context.input(1), try context.output())
+    let (bias, residual) = (context.optional(2), context.optional(3))
+    guard x.element == .float32 else { throw context.unsupportedTypes(op) }
+    guard y.count > 0 else { return Step { _ in } }
+    guard w.count > 0 else { throw LigatureError(.shape, "the weights \(w.shape) are empty") }
+    var plan = lig_conv()
+    let geometry = try ConvolutionGeometry(op.window, input: x.shape, weights: w.shape, output: y.shape)
+    (plan.batch, plan.channels, plan.filters, plan.groups) = (x.shape[0], x.shape[1], y.shape[1], op.window.group)
+    (plan.height, plan.width) = geometry.input
+    (plan.kernel_h, plan.kernel_w) = geometry.kernel
+    (plan.out_h, plan.out_w) = geometry.output
+    (plan.stride_h, plan.stride_w) = geometry.stride
+    (plan.dilation_h, plan.dilation_w) = geometry.dilation
+    (plan.pad_top, plan.pad_left) = geometry.padding
+    plan.activation = activation(op.activation)
+    unsafe lig_conv_prepare(&plan)
+    let settled = plan
+    let weights = try unsafe PackedWeights(
+      w, context, form: "conv \(plan.algorithm.rawValue) \(plan.isa) \(plan.groups)",
+      count: unsafe lig_conv_packed_count(&plan)
+    ) { from, to in
+      unsafe withUnsafePointer(to: settled) { unsafe lig_conv_pack($0, from, to) }
+    }
+    let scratch = unsafe lig_conv_workspace(&plan, Int32(context.threads))
+    return Step(workspace: try Checked.add(weights.workspace, scratch)) { memory in
+      let packed = unsafe weights.address(memory)
+      unsafe withUnsafePointer(to: settled) {
+        unsafe lig_conv_run(
+          $0, memory.pool, memory.read(x), packed, memory.read(bias), memory.read(residual), memory.write(y),
+          memory.workspace + weights.workspace)
+      }
+    }
+  }
+
+  private static func prepareTransposed(_ op: ConvTranspose, _ context: KernelContext) throws -> Step {
+    let (x, w, y) = (try context.input(0), try context.input(1), try context.output())
+    let bias = context.optional(2)
+    guard x.element == .float32 else { throw context.unsupportedTypes(op) }
+    guard y.count > 0 else { return Step { _ in } }
+    guard w.count > 0, x.count > 0 else { throw LigatureError(.shape, "the input or the weights are empty") }
+    var plan = lig_conv_transpose()
+    let geometry = try ConvolutionGeometry(op, input: x.shape, weights: w.shape, output: y.shape)
+    (plan.batch, plan.channels, plan.filters, plan.groups) = (x.shape[0], x.shape[1], y.shape[1], op.window.group)
+    (plan.height, plan.width) = geometry.input
+    (plan.kernel_h, plan.kernel_w) = geometry.kernel
+    (plan.out_h, plan.out_w) = geometry.output
+    (plan.stride_h, plan.stride_w) = geometry.stride
+    (plan.dilation_h, plan.dilation_w) = geometry.dilation
+    (plan.pad_top, plan.pad_left) = geometry.padding
+    plan.activation = activation(.none)
+    unsafe lig_conv_transpose_prepare(&plan)
+    let settled = plan
+    let weights = try unsafe PackedWeights(
+      w, context, form: "conv transpose \(plan.isa) \(plan.groups)",
+      count: unsafe lig_conv_transpose_packed_count(&plan)
+    ) { from, to in
+      unsafe withUnsafePointer(to: settled) { unsafe lig_conv_transpose_pack($0, from, to) }
+    }
+    let scratch = unsafe lig_conv_transpose_workspace(&plan, Int32(context.threads))
+    return Step(workspace: try Checked.add(weights.workspace, scratch)) { memory in
+      let packed = unsafe weights.address(memory)
+      unsafe withUnsafePointer(to: settled) {
+        unsafe lig_conv_transpose_run(
+          $0, memory.pool, memory.read(x), packed, memory.read(bias), memory.write(y),
+          memory.workspace + weights.workspace)
+      }
+    }
+  }
+
+  static func activation(_ activation: FusedActivation) -> lig_activation {
+    func make(_ kind: lig_activation_kind, _ alpha: Float = 0, _ beta: Float = 0) -> lig_activation {
+      lig_activation(kind: kind, alpha: alpha, beta: beta)
+    }
+    return switch activation {
+    case .none: make(LIG_IDENTITY)
+    case .relu: make(LIG_RELU)
+    case .sigmoid: make(LIG_SIGMOID)
+    case .silu: make(LIG_SILU)
+    case .tanh: make(LIG_TANH)
+    case .clip(let low, let high): make(LIG_CLIP, low, high)
+    case .leakyRelu(let slope): make(LIG_LEAKY_RELU, slope)
+    case .hardSigmoid(let alpha, let beta): make(LIG_HARD_SIGMOID, alpha, beta)
+    case .hardSwish(let alpha, let beta): make(LIG_HARD_SWISH, alpha, beta)
+    }
+  }
+}
+
+/// The numbers of a 2-D convolution; with one spatial axis, that is the width and the height is 1.
+struct ConvolutionGeometry {
+  typealias Pair = (Int, Int)
+  let input: Pair, kernel: Pair, output: Pair
+  let stride: Pair, dilation: Pair, padding: Pair
+
+  init(_ window: ConvolutionWindow, input x: [Int], weights w: [Int], output y: [Int]) throws {
+    try self.init(window, x, w, y) { axis, rank in
+      try window.padding(axis, rank: rank, input: x[axis + 2], kernel: w[axis + 2]).begin
+    }
+  }
+
+  init(_ op: ConvTranspose, input x: [Int], weights w: [Int], output y: [Int]) throws {
+    try self.init(op.window, x, w, y) { axis, rank in
+      try op.padding(axis, rank: rank, input: x[axis + 2], kernel: w[axis + 2], output: y[axis + 2])
+    }
+  }
+
+  private init(
+    _ window: ConvolutionWindow, _ x: [Int], _ w: [Int], _ y: [Int], padding: (Int, Int) throws -> Int
+  ) throws {
+    let rank = x.count - 2
+    guard rank == 1 || rank == 2, w.count == x.count, y.count == x.count else {
+      throw LigatureError(
+        .unsupported, "convolution of \(rank) spatial axes is not supported; 1 and 2 are, so reshape the input if possible")
+    }
+    func pair(_ missing: Int, _ value: (Int) throws -> Int) rethrows -> Pair {
+      rank == 1 ? (missing, try value(0)) : (try value(0), try value(1))
+    }
+    input = pair(1) { x[$0 + 2] }
+    kernel = pair(1) { w[$0 + 2] }
+    output = pair(1) { y[$0 + 2] }
+    stride = pair(1) { window.stride($0) }
+    dilation = pair(1) { window.dilation($0) }
+    self.padding = try pair(0) { try padding($0, rank) }
+  }
+}

@@ -1,0 +1,128 @@
+import CKernels
+import GraphIR
+import Operators
+import TensorCore
+
+enum MatMulKernels {
+  static func register(in table: inout KernelTable) {
+    table.register(MatMul.self, prepare: computingInFloat32(prepare))
+    table.register(Gemm.self, prepare: computingInFloat32(prepareGemm))
+  }
+
+  private static func prepare(_ op: MatMul, _ context: KernelContext) throws -> Step {
+    let (a, b, y) = (try context.input(0), try context.input(1), try context.output())
+    guard a.element == .float32 else { throw context.unsupportedTypes(op) }
+    let layout = try ProductLayout(a.shape, b.shape)
+    var plan = layout.plan()
+    plan.alpha = 1
+    return try multiply(&plan, a, b, y, bias: nil, context)
+  }
+
+  private static func prepareGemm(_ op: Gemm, _ context: KernelContext) throws -> Step {
+    let (a, b, y) = (try context.input(0), try context.input(1), try context.output())
+    guard a.element == .float32 else { throw context.unsupportedTypes(op) }
+    guard a.shape.count == 2, b.shape.count == 2 else {
+      throw LigatureError(.rank, "takes matrices, but has \(a.shape) and \(b.shape); use MatMul for other ranks")
+    }
+    var plan = lig_matmul()
+    (plan.m, plan.n, plan.k) = (y.shape[0], y.shape[1], a.shape[op.transposesA ? 0 : 1])
+    (plan.a_row, plan.a_column) = op.transposesA ? (1, a.shape[1]) : (a.shape[1], 1)
+    (plan.b_row, plan.b_column) = op.transposesB ? (1, b.shape[1]) : (b.shape[1], 1)
+    plan.alpha = op.alpha
+    guard let c = context.optional(2), op.beta != 0 else { return try multiply(&plan, a, b, y, bias: nil, context) }
+    let isRow = c.shape.last == y.shape[1] && c.count == y.shape[1]
+    if op.beta == 1, isRow { return try multiply(&plan, a, b, y, bias: c, context) }
+    // Any other term is laid out in the result first.
+    plan.accumulates = 1
+    let sizes = Array(repeating: 1, count: 2 - c.shape.count) + c.shape
+    let (row, column) = (sizes[0] == 1 ? 0 : sizes[1], sizes[1] == 1 ? 0 : 1)
+    let (m, n, beta) = (plan.m, plan.n, op.beta)
+    let product = try multiply(&plan, a, b, y, bias: nil, context)
+    return Step(workspace: product.workspace) { memory in
+      unsafe lig_matmul_fill(m, n, memory.read(c), row, column, beta, memory.write(y))
+      try product.body(memory)
+    }
+  }
+
+  private static func multiply(
+    _ plan: inout lig_matmul, _ a: Operand, _ b: Operand, _ y: Operand, bias: Operand?, _ context: KernelContext
+  ) throws -> Step {
+    guard y.count > 0 else { return Step { _ in } }
+    let isOneMatrix = b.count == (try Checked.multiply(plan.n, plan.k))
+    plan.b_is_packed = b.constant != nil && isOneMatrix ? 1 : 0
+    unsafe lig_matmul_prepare(&plan)
+    let settled = plan
+    let scratch = unsafe lig_matmul_workspace(&plan, Int32(context.threads))
+    guard plan.b_is_packed != 0 else {
+      return Step(workspace: scratch) { memory in
+        unsafe withUnsafePointer(to: settled) {
+          unsafe lig_matmul_run(
+            $0, memory.pool, memory.read(a), memory.read(b), memory.read(bias), memory.write(y), memory.workspace)
+        }
+      }
+    }
+    let weights = try unsafe PackedWeights(
+      b, context, form: "matmul \(plan.isa) \(plan.b_row) \(plan.b_column)",
+      count: unsafe lig_matmul_packed_count(&plan)
+    ) { from, to in
+      unsafe withUnsafePointer(to: settled) { unsafe lig_matmul_pack($0, from, to) }
+    }
+    return Step(workspace: scratch) { memory in
+      unsafe withUnsafePointer(to: settled) {
+        unsafe lig_matmul_run(
+          $0, memory.pool, memory.read(a), weights.address(memory), memory.read(bias), memory.write(y),
+          memory.workspace)
+      }
+    }
+  }
+}
+
+/// The matrices of numpy's `matmul`, and how they repeat over the batch.
+struct ProductLayout {
+  let m: Int, n: Int, k: Int
+  /// Sizes of the batch, and elements between the matrices of a and b (0 repeats one).
+  private(set) var batch: [Int] = []
+  private(set) var aSteps: [Int] = []
+  private(set) var bSteps: [Int] = []
+
+  init(_ a: [Int], _ b: [Int]) throws {
+    guard let k = a.last, let lastOfB = b.last else { throw LigatureError(.rank, "cannot multiply scalars") }
+    let (aBatch, bBatch) = (Array(a.dropLast(2)), Array(b.dropLast(2)))
+    let rows = a.count == 1 ? 1 : a[a.count - 2]
+    n = b.count == 1 ? 1 : lastOfB
+    self.k = k
+    // One matrix b for all: the batch of a is but more rows.
+    if bBatch.allSatisfy({ $0 == 1 }), aBatch.count >= bBatch.count {
+      m = try Checked.multiply(try Checked.elementCount(aBatch), rows, "rows")
+      return
+    }
+    m = rows
+    let rank = max(aBatch.count, bBatch.count)
+    guard rank <= Int(LIG_MATMUL_BATCH_RANK) else {
+      throw LigatureError(.unsupported, "MatMul takes at most \(LIG_MATMUL_BATCH_RANK) batch axes, not \(rank)")
+    }
+    let (x, y) = (ProductLayout.padded(aBatch, rank), ProductLayout.padded(bBatch, rank))
+    batch = zip(x, y).map { $0 == 1 ? $1 : $0 }
+    aSteps = ProductLayout.steps(x, matrix: rows * k)
+    bSteps = ProductLayout.steps(y, matrix: k * n)
+  }
+
+  private static func padded(_ shape: [Int], _ rank: Int) -> [Int] {
+    Array(repeating: 1, count: rank - shape.count) + shape
+  }
+
+  private static func steps(_ shape: [Int], matrix: Int) -> [Int] {
+    zip(shape, rowMajorStrides(shape)).map { $0 == 1 ? 0 : $1 &* matrix }
+  }
+
+  func plan() -> lig_matmul {
+    var plan = lig_matmul()
+    (plan.m, plan.n, plan.k) = (m, n, k)
+    (plan.a_row, plan.a_column, plan.b_row, plan.b_column) = (k, 1, n, 1)
+    plan.batch_rank = Int32(batch.count)
+    for axis in batch.indices {
+      unsafe lig_matmul_set_batch(&plan, Int32(axis), batch[axis], aSteps[axis], bSteps[axis])
+    }
+    return plan
+  }
+}

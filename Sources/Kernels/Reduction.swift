@@ -1,0 +1,107 @@
+import CKernels
+import GraphIR
+import Operators
+import TensorCore
+
+enum ReductionKernels {
+  static func register(in table: inout KernelTable) {
+    table.register(Reduce.self, prepare: computingInFloat32(prepare))
+    table.register(ArgExtreme.self, prepare: computingInFloat32(prepareArg))
+    table.register(CumSum.self, prepare: computingInFloat32(prepareCumSum))
+  }
+
+  private static func prepare(_ op: Reduce, _ context: KernelContext) throws -> Step {
+    let (x, y) = (try context.input(0), try context.output())
+    let axes = try context.optional(1)?.constant?.integers()
+    guard axes != nil || context.optional(1) == nil, lig_reduce_knows(x.element.rawValue) != 0 else {
+      throw context.unsupportedTypes(op)
+    }
+    let reduced = try op.reducedAxes(axes, rank: x.shape.count).map { $0 ? UInt8(1) : 0 }
+    if !reduced.contains(1) && !op.function.changesSingleElements {
+      return Step { memory in unsafe memory.raw(y).copyMemory(from: memory.raw(x), byteCount: x.byteCount) }
+    }
+    var plan = lig_reduce()
+    guard unsafe lig_reduce_prepare(&plan, Int32(x.shape.count), x.shape, reduced) == 0 else {
+      throw LigatureError(.unsupported, "\(op.name) takes at most \(LIG_MAX_RANK) dimensions")
+    }
+    let (code, type) = (Int32(op.function.code), x.element.rawValue)
+    return Step { [plan] memory in
+      unsafe withUnsafePointer(to: plan) { plan in
+        unsafe _ = lig_reduce_run(code, type, plan, memory.raw(x), memory.raw(y), memory.pool)
+      }
+    }
+  }
+
+  private static func prepareArg(_ op: ArgExtreme, _ context: KernelContext) throws -> Step {
+    let (x, y) = (try context.input(0), try context.output())
+    let type = x.element.rawValue
+    guard [.float32, .float64, .int8, .uint8, .int32, .int64].contains(x.element) else {
+      throw context.unsupportedTypes(op)
+    }
+    let line = try Line(x.shape, axis: op.axis)
+    let (smallest, last): (Int32, Int32) = (op.kind == .min ? 1 : 0, op.selectsLast ? 1 : 0)
+    return Step { memory in
+      unsafe _ = lig_arg_extreme(
+        type, smallest, last, memory.raw(x), memory.longs(y), line.outer, line.count, line.inner,
+        memory.pool)
+    }
+  }
+
+  private static func prepareCumSum(_ op: CumSum, _ context: KernelContext) throws -> Step {
+    let (x, axis, y) = (try context.input(0), try context.input(1), try context.output())
+    guard [.float32, .float64, .int32, .int64, .uint32, .uint64].contains(x.element) else {
+      throw context.unsupportedTypes(op)
+    }
+    guard axis.count == 1, let chosen = try axis.constant?.integers().first else {
+      throw LigatureError(.unsupported, "the axis of CumSum must be a constant scalar")
+    }
+    let line = try Line(x.shape, axis: chosen)
+    let type = x.element.rawValue
+    let (exclusive, reverse): (Int32, Int32) = (op.isExclusive ? 1 : 0, op.isReversed ? 1 : 0)
+    return Step { memory in
+      unsafe _ = lig_cumsum(
+        type, exclusive, reverse, memory.raw(x), memory.raw(y), line.outer, line.count, line.inner, memory.pool)
+    }
+  }
+}
+
+/// A shape seen from one axis: `[outer, count, inner]`.
+struct Line: Sendable {
+  let axis: Int
+  let outer: Int
+  let count: Int
+  let inner: Int
+
+  init(_ shape: [Int], axis: Int) throws {
+    let axis = try normalizedAxis(axis, rank: shape.count)
+    self.axis = axis
+    outer = shape[..<axis].reduce(1, *)
+    count = shape[axis]
+    inner = shape[(axis + 1)...].reduce(1, *)
+  }
+}
+
+extension Reduce.Function {
+  fileprivate var code: Int {
+    switch self {
+    case .sum: LIG_REDUCE_SUM
+    case .mean: LIG_REDUCE_MEAN
+    case .max: LIG_REDUCE_MAX
+    case .min: LIG_REDUCE_MIN
+    case .prod: LIG_REDUCE_PROD
+    case .l1: LIG_REDUCE_L1
+    case .l2: LIG_REDUCE_L2
+    case .sumSquare: LIG_REDUCE_SUM_SQUARE
+    case .logSum: LIG_REDUCE_LOG_SUM
+    case .logSumExp: LIG_REDUCE_LOG_SUM_EXP
+    }
+  }
+
+  /// Whether the reduction of one element differs from it.
+  fileprivate var changesSingleElements: Bool {
+    switch self {
+    case .sum, .mean, .max, .min, .prod, .logSumExp: false
+    case .l1, .l2, .sumSquare, .logSum: true
+    }
+  }
+}

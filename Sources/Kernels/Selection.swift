@@ -1,0 +1,124 @@
+import CKernels
+import GraphIR
+import Operators
+import TensorCore
+
+enum SelectionKernels {
+  static func register(in table: inout KernelTable) {
+    table.register(TopK.self, prepare: computingInFloat32(prepareTopK))
+    table.register(NonZero.self, evaluate: nonZero)
+    table.register(NonMaxSuppression.self, evaluate: suppress)
+    table.register(Compress.self, evaluate: compress)
+  }
+
+  private static func prepareTopK(_ op: TopK, _ context: KernelContext) throws -> Step {
+    let x = try context.input(0)
+    let (values, places) = (context.optionalOutput(0), context.optionalOutput(1))
+    guard let shape = (values ?? places)?.shape else { throw LigatureError(.arity, "has no outputs") }
+    guard [.float32, .float64, .int8, .uint8, .int32, .int64].contains(x.element) else {
+      throw context.unsupportedTypes(op)
+    }
+    let line = try Line(x.shape, axis: op.axis)
+    let k = shape[line.axis]
+    let count = try Checked.elementCount(shape)
+    let heaps = try Checked.multiply(lig_top_k_workspace(k), context.threads, "a workspace")
+    // An output that nobody wants goes to the workspace.
+    let spareValues = (heaps + 63) & ~63
+    let sparePlaces = try Checked.add(spareValues, Checked.multiply(count, 8)) + 64
+    let (type, largest): (Int32, Int32) = (x.element.rawValue, op.selectsLargest ? 1 : 0)
+    return Step(workspace: try Checked.add(sparePlaces, Checked.multiply(count, 8))) { memory in
+      let base = unsafe memory.workspace
+      let to = unsafe values.map { unsafe memory.raw($0) } ?? base + spareValues
+      let indices = unsafe places.map { unsafe memory.longs($0) } ?? (base + sparePlaces).assumingMemoryBound(to: Int.self)
+      unsafe _ = lig_top_k(
+        type, largest, memory.raw(x), to, indices, line.outer, line.count, line.inner, k, base, memory.pool)
+    }
+  }
+
+  private static func input(_ inputs: [Tensor?], _ index: Int) throws -> Tensor {
+    guard index < inputs.count, let tensor = inputs[index] else {
+      throw LigatureError(.arity, "input \(index) is missing")
+    }
+    return tensor
+  }
+
+  private static func nonZero(_ op: NonZero, _ inputs: [Tensor?], _ context: KernelContext) throws -> [Tensor] {
+    let x = try input(inputs, 0)
+    guard [1, 2, 4, 8].contains(x.element.byteSize) else { throw context.unsupportedTypes(op) }
+    let real: Int32 = x.element.isFloatingPoint ? 1 : 0
+    let size = x.element.byteSize
+    let rank = x.shape.count
+    let found = unsafe lig_count_non_zero(x.address, x.count, size, real)
+    return try withExtendedLifetime(x) {
+      [
+        try unsafe Tensor(.int64, [rank, found]) { bytes in
+          guard let base = bytes.baseAddress, found > 0 else { return }
+          unsafe lig_non_zero(
+            x.address, x.count, size, real, Int32(rank), x.shape, base.assumingMemoryBound(to: Int.self), found)
+        }
+      ]
+    }
+  }
+
+  private static func suppress(
+    _ op: NonMaxSuppression, _ inputs: [Tensor?], _ context: KernelContext
+  ) throws -> [Tensor] {
+    let (boxes, scores) = (try input(inputs, 0), try input(inputs, 1))
+    guard boxes.element == .float32, scores.element == .float32 else { throw context.unsupportedTypes(op) }
+    guard boxes.shape.count == 3, scores.shape.count == 3, boxes.shape[2] == 4, boxes.shape[0] == scores.shape[0],
+      boxes.shape[1] == scores.shape[2]
+    else {
+      throw LigatureError(
+        .shape, "boxes must be [N, B, 4] and scores [N, C, B], but are \(boxes.shape) and \(scores.shape)")
+    }
+    func scalar(_ index: Int) -> Tensor? { index < inputs.count ? inputs[index] : nil }
+    let limit = try scalar(2)?.integers().first ?? 0
+    let iou = try scalar(3)?.floats().first ?? 0
+    let threshold = try scalar(4)?.floats().first
+    guard (0...1).contains(iou) else { throw LigatureError(.numeric, "the overlap threshold \(iou) is not in 0...1") }
+    let (images, classes, count) = (scores.shape[0], scores.shape[1], boxes.shape[1])
+    var rows: [Int64] = []
+    var kept = [Int](repeating: 0, count: min(max(limit, 0), count))
+    var workspace = [UInt8](repeating: 0, count: lig_nms_workspace(count) + 64)
+    let (allBoxes, allScores) = (try boxes.scalars(as: Float.self), try scores.scalars(as: Float.self))
+    for image in 0..<images {
+      for kind in 0..<classes where !kept.isEmpty {
+        let found = unsafe allBoxes.withUnsafeBufferPointer { boxes in
+          unsafe allScores.withUnsafeBufferPointer { scores in
+            unsafe workspace.withUnsafeMutableBytes { space in
+              guard let b = boxes.baseAddress, let s = scores.baseAddress, let w = space.baseAddress else { return 0 }
+              return unsafe lig_non_max_suppression(
+                b + image * count * 4, s + (image * classes + kind) * count, count, op.boxesAreCentred ? 1 : 0, iou,
+                threshold == nil ? 0 : 1, threshold ?? 0, kept.count, &kept, w)
+            }
+          }
+        }
+        for box in kept.prefix(found) { rows += [Int64(image), Int64(kind), Int64(box)] }
+      }
+    }
+    return [try Tensor(rows, [rows.count / 3, 3])]
+  }
+
+  private static func compress(_ op: Compress, _ inputs: [Tensor?], _ context: KernelContext) throws -> [Tensor] {
+    let (x, condition) = (try input(inputs, 0), try input(inputs, 1).integers())
+    guard x.element.byteSize > 0 else { throw context.unsupportedTypes(op) }
+    let shape = op.axis == nil ? [x.count] : x.shape
+    let line = try Line(shape, axis: op.axis ?? 0)
+    guard condition.count <= line.count else {
+      throw LigatureError(.shape, "\(condition.count) conditions for \(line.count) slices")
+    }
+    let chosen = condition.indices.filter { condition[$0] != 0 }
+    var result = shape
+    result[line.axis] = chosen.count
+    let places = chosen.map(Int64.init)
+    let bytes = line.inner * x.element.byteSize
+    return try withExtendedLifetime(x) {
+      [
+        try unsafe Tensor(x.element, result) { target in
+          guard let base = target.baseAddress, !places.isEmpty, bytes > 0 else { return }
+          unsafe _ = lig_gather(x.address, places, 1, base, line.outer, line.count, bytes, places.count, nil)
+        }
+      ]
+    }
+  }
+}

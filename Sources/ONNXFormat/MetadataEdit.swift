@@ -1,0 +1,141 @@
+internal import TensorCore
+
+/// Sets entries of a model file's `metadata_props` and leaves every other byte as it is: no operator is upgraded,
+/// nothing is reordered.
+///
+/// - Parameter path: the file to read. It may also be `target`.
+/// - Throws: `.file` when a file cannot be read or written, `.format` when the bytes are not those of a protobuf
+///   message. Whether the message is a model is not looked at.
+public func setMetadata(_ entries: [String: String], ofModelAt path: String, writingTo target: String) throws {
+  let storage = try TensorStorage(mapping: path)
+  let file = try AtomicFile(target)
+  try unsafe storage.withUnsafeBytes { bytes in
+    for range in try unsafe MetadataEdit.fieldsToKeep(bytes, without: entries) {
+      try unsafe file.write(UnsafeRawBufferPointer(rebasing: bytes[range]))
+    }
+  }
+  let added = entries.sorted { $0.key < $1.key }.flatMap(MetadataEdit.encoded)
+  try unsafe added.withUnsafeBytes { unsafe try file.write($0) }
+  try file.commit()
+}
+
+/// ModelProto seen from outside: a row of fields, of which only `metadata_props` are opened.
+enum MetadataEdit {
+  /// Number of `metadata_props` in ModelProto; in its entries the key is 1, the value 2.
+  static let metadataField = 14
+
+  /// Byte ranges of all fields except metadata whose key is in `entries`; neighbours are joined.
+  static func fieldsToKeep(_ bytes: UnsafeRawBufferPointer, without entries: [String: String]) throws -> [Range<Int>] {
+    var kept: [Range<Int>] = []
+    var reader = unsafe Reader(bytes, 0..<bytes.count)
+    while !reader.isAtEnd {
+      let field = try reader.field()
+      if field.number == metadataField, let content = field.content,
+        let key = try unsafe key(bytes, content), entries[key] != nil
+      {
+        continue
+      }
+      if let last = kept.last, last.upperBound == field.range.lowerBound {
+        kept[kept.count - 1] = last.lowerBound..<field.range.upperBound
+      } else {
+        kept.append(field.range)
+      }
+    }
+    return kept
+  }
+
+  private static func key(_ bytes: UnsafeRawBufferPointer, _ entry: Range<Int>) throws -> String? {
+    var reader = unsafe Reader(bytes, entry)
+    var key: String?
+    while !reader.isAtEnd {
+      let field = try reader.field()
+      if field.number == 1, let content = field.content {
+        key = unsafe String(decoding: UnsafeRawBufferPointer(rebasing: bytes[content]), as: UTF8.self)
+      }
+    }
+    return key
+  }
+
+  /// One entry as a field of ModelProto.
+  static func encoded(_ key: String, _ value: String) -> [UInt8] {
+    let entry = field(1, Array(key.utf8)) + field(2, Array(value.utf8))
+    return field(metadataField, entry)
+  }
+
+  private static func field(_ number: Int, _ content: [UInt8]) -> [UInt8] {
+    varint(number << 3 | 2) + varint(content.count) + content
+  }
+
+  private static func varint(_ value: Int) -> [UInt8] {
+    var rest = value
+    var bytes: [UInt8] = []
+    while rest >= 0x80 {
+      bytes.append(UInt8(rest & 0x7F) | 0x80)
+      rest >>= 7
+    }
+    return bytes + [UInt8(rest)]
+  }
+
+  struct Field {
+    var number: Int
+    /// With its tag.
+    var range: Range<Int>
+    /// Nil for numbers.
+    var content: Range<Int>?
+  }
+
+  /// Walks the fields of one message. Every step is checked against the end.
+  @safe struct Reader {
+    private let bytes: UnsafeRawBufferPointer
+    private var position: Int
+    private let end: Int
+
+    init(_ bytes: UnsafeRawBufferPointer, _ range: Range<Int>) {
+      unsafe self.bytes = bytes
+      position = range.lowerBound
+      end = range.upperBound
+    }
+
+    var isAtEnd: Bool { position >= end }
+
+    mutating func field() throws -> Field {
+      let start = position
+      let tag = try varint()
+      var content: Range<Int>?
+      switch tag & 7 {
+      case 0: _ = try varint()
+      case 1: try skip(8)
+      case 2:
+        let count = try varint()
+        let begin = position
+        try skip(count)
+        content = begin..<position
+      case 5: try skip(4)
+      default: throw damaged()
+      }
+      guard tag >> 3 > 0 else { throw damaged() }
+      return Field(number: Int(tag >> 3), range: start..<position, content: content)
+    }
+
+    private mutating func skip(_ count: UInt64) throws {
+      guard count <= UInt64(end - position) else { throw damaged() }
+      position += Int(count)
+    }
+
+    private mutating func varint() throws -> UInt64 {
+      var value: UInt64 = 0
+      for shift in stride(from: UInt64(0), to: 64, by: 7) {
+        guard position < end else { throw damaged() }
+        let byte = unsafe bytes[position]
+        position += 1
+        value |= UInt64(byte & 0x7F) << shift
+        if byte < 0x80 { return value }
+      }
+      throw damaged()
+    }
+
+    private func damaged() -> LigatureError {
+      LigatureError(.format, "not an ONNX model, or damaged near byte \(position); obtain or export the file again")
+    }
+  }
+}

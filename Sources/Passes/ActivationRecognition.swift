@@ -1,0 +1,73 @@
+public import GraphIR
+import Operators
+import TensorCore
+
+/// Gives activations that exporters spell out their one operator back:
+/// HardSwish as Add-Clip-Mul-Div, HardSigmoid as Add-Clip-Div, SiLU as Sigmoid-Mul.
+public struct ActivationRecognition: Pass {
+  public let name = "activation-recognition"
+  public let summary = "Turns HardSwish, HardSigmoid and SiLU that are spelled out into one operator each."
+
+  public init() {}
+
+  public func run(_ graph: inout Graph) throws -> [PassNote] {
+    var notes: [PassNote] = []
+    for id in graph.order where graph.contains(id) {
+      guard let output = graph[id].outputs.first, let output, graph[output].type.element == .float32 else { continue }
+      guard let (op, x) = recognize(output, graph), graph[x].type.isCompatible(with: graph[output].type) else { continue }
+      let node = graph[id].name
+      try graph.update(id, op: op, inputs: [x])
+      notes.append(PassNote(.changed, node: node, "is \(op.name)"))
+    }
+    return notes
+  }
+
+  private func recognize(_ output: ValueID, _ graph: Graph) -> (Unary, ValueID)? {
+    if let (product, six) = graph.binaryWithScalar(output, .div), six == 6 {
+      if let (x, gate) = factors(product, graph, isGate: { shiftedClip($0, graph) }), gate == x {
+        return (Unary(.hardSwish), x)
+      }
+      if let x = shiftedClip(product, graph) { return (Unary(.hardSigmoid, alpha: 1 / 6, beta: 0.5), x) }
+    }
+    if let (x, gate) = factors(output, graph, isGate: { sigmoidOperand($0, graph) }), gate == x {
+      return (Unary(.swish), x)
+    }
+    if let (x, gate) = factors(output, graph, isGate: { hardGate($0, graph) }), gate == x {
+      return (Unary(.hardSwish), x)
+    }
+    return nil
+  }
+
+  /// `(x, g)` of a product `x * y` where `isGate(y)` says that `y` is a gate computed from `g`; either order.
+  private func factors(
+    _ value: ValueID, _ graph: Graph, isGate: (ValueID) -> ValueID?
+  ) -> (x: ValueID, gate: ValueID)? {
+    guard let (_, inputs) = graph.binary(value, .mul), let a = inputs[0], let b = inputs[1] else { return nil }
+    if let gate = isGate(b), gate == a { return (a, gate) }
+    if let gate = isGate(a), gate == b { return (b, gate) }
+    return nil
+  }
+
+  /// `x` of `clip(x + 3, 0, 6)`.
+  private func shiftedClip(_ value: ValueID, _ graph: Graph) -> ValueID? {
+    guard let (sum, low, high) = graph.clip(value), low == 0, high == 6,
+      let (x, three) = graph.binaryWithScalar(sum, .add), three == 3
+    else { return nil }
+    return x
+  }
+
+  private func sigmoidOperand(_ value: ValueID, _ graph: Graph) -> ValueID? {
+    guard let id = graph.producer(of: value), (graph[id].op as? Unary)?.function == .sigmoid else { return nil }
+    return graph[id].inputs[0]
+  }
+
+  /// `x` of the gate that HardSwish multiplies by: `clip(x + 3, 0, 6) / 6`, or HardSigmoid with these numbers.
+  private func hardGate(_ value: ValueID, _ graph: Graph) -> ValueID? {
+    guard let id = graph.producer(of: value) else { return nil }
+    if let op = graph[id].op as? Unary, op.function == .hardSigmoid, abs(op.alpha - 1 / 6) < 1e-7, op.beta == 0.5 {
+      return graph[id].inputs[0]
+    }
+    guard let (gate, six) = graph.binaryWithScalar(value, .div), six == 6 else { return nil }
+    return shiftedClip(gate, graph)
+  }
+}

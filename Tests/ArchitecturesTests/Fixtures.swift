@@ -1,0 +1,41 @@
+import Foundation
+import TensorCore
+
+@testable import Architectures
+
+enum Fixtures {
+  static let root = URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
+    .appending(path: "Fixtures")
+  static let recipes = root.deletingLastPathComponent().deletingLastPathComponent().appending(path: "Models/Recipes")
+
+  static func path(_ name: String) -> String { root.appending(path: name).path }
+
+  static func json<Value: Decodable>(_ name: String, as type: Value.Type = Value.self) throws -> Value {
+    try JSONDecoder().decode(Value.self, from: Data(contentsOf: root.appending(path: "architectures/\(name)")))
+  }
+
+  static func recipe(_ name: String) throws -> String {
+    try String(contentsOf: recipes.appending(path: "\(name).json"), encoding: .utf8)
+  }
+
+  /// What the detection recipe says about boxes.
+  static func db() throws -> Recipe.DB {
+    guard case .db(let parameters) = try Recipe(json: recipe("ppocrv4-det")).postprocess else {
+      throw LigatureError(.format, "the detection recipe has no db parameters")
+    }
+    return parameters
+  }
+}
+
+/// A small deterministic source of random numbers (SplitMix64).
+struct SeededGenerator: RandomNumberGenerator {
+  var state: UInt64
+
+  mutating func next() -> UInt64 {
+    state &+= 0x9E37_79B9_7F4A_7C15
+    var z = state
+    z = (z ^ (z >> 30)) &* 0xBF58_476D_1CE4_E5B9
+    z = (z ^ (z >> 27)) &* 0x94D0_49BB_1331_11EB
+    return z ^ (z >> 31)
+  }
+}
