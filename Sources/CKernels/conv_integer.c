@@ -46,12 +46,22 @@ void lig_conv_integer_prepare(lig_conv_integer *p) {
   p->row_tasks = (rows + p->rows_per_task - 1) / p->rows_per_task;
 }
 
-/// Panels of all groups, then the sum of each filter.
-long lig_conv_integer_packed_size(const lig_conv_integer *p) { return 4 * (p->groups * group_units(p) + p->filters); }
+/// Panels of all groups, then a row of ones that sums columns up, then the sum of each filter.
+long lig_conv_integer_packed_size(const lig_conv_integer *p) {
+  return 4 * (p->groups * group_units(p) + p->units + p->filters);
+}
+static const uint32_t *ones_of(const lig_conv_integer *p, const uint32_t *packed) {
+  return packed + p->groups * group_units(p);
+}
+static const int32_t *sums_of(const lig_conv_integer *p, const uint32_t *packed) {
+  return (const int32_t *)ones_of(p, packed) + p->units;
+}
 
 void lig_conv_integer_pack(const lig_conv_integer *p, const void *weights, void *packed) {
   const long rows = filters_of_group(p);
-  int32_t *sums = (int32_t *)packed + p->groups * group_units(p);
+  uint32_t *ones = (uint32_t *)packed + p->groups * group_units(p);
+  int32_t *sums = (int32_t *)ones + p->units;
+  for (long u = 0; u < p->units; ++u) ones[u] = p->isa == IGEMM_VNNI ? 0x01010101 : 0x00010001;
   for (long group = 0; group < p->groups; ++group) {
     igemm_pack_a(p->isa, (uint32_t *)packed + group * group_units(p), (const uint8_t *)weights + group * rows * p->k,
                  p->k, 1, rows, p->k, p->panel_height, igemm_reading(p->isa, p->w_is_signed, 1), sums + group * rows);
@@ -154,7 +164,7 @@ static inline void gather(uint8_t *line, const uint8_t *x, const pixel_run *runs
 }
 
 static void gather_columns(
-    const conv_job *job, const uint8_t *x, long first, long count, uint8_t *buffer, uint32_t *packed, int32_t *sums) {
+    const conv_job *job, const uint8_t *x, long first, long count, uint8_t *buffer, uint32_t *packed) {
   static const uint8_t nothing[most_columns + slack];
   const lig_conv_integer *p = job->plan;
   pixel_run runs[most_columns];
@@ -175,10 +185,6 @@ static void gather_columns(
       if (++kx == p->kernel_w) {
         kx = 0;
         if (++ky == p->kernel_h) ky = 0, ++channel;
-      }
-      if (sums) {
-        if (is_signed) for (long i = 0; i < count; ++i) sums[i] += (int8_t)line[i];
-        else for (long i = 0; i < count; ++i) sums[i] += line[i];
       }
     }
     igemm_pack_lines(p->isa, packed + u * width, p->units * width, lines, count, is_signed);
@@ -207,7 +213,7 @@ static void conv_task(void *context, long index, int worker) {
     .columns = gemm_min(p->columns_per_task, pixels - first),
     .b_is_unsigned = 1,
   };
-  int32_t row_zero[most_filters + 16], column_sum[most_columns + 32] = {0}, column_zero[most_columns + 32];
+  int32_t row_zero[most_filters + 16], column_sum[most_columns + 32], column_zero[most_columns + 32];
   const int w_shift = igemm_reading(p->isa, p->w_is_signed, 1).shift;
   const int x_zero = zero_of(job->x_zero, 0, p->x_is_signed, igemm_reading(p->isa, p->x_is_signed, 0).shift);
   int any = 0;
@@ -215,13 +221,20 @@ static void conv_task(void *context, long index, int worker) {
     any |= row_zero[i] = zero_of(job->w_zero, p->w_zero_per_filter ? filter + i : 0, p->w_is_signed, w_shift);
   }
   const uint8_t *x = job->copy + (image * p->channels + group * (p->channels / p->groups)) * p->padded_h * p->padded_w;
-  gather_columns(job, x, first, block.columns, buffer, packed, any ? column_sum : NULL);
+  gather_columns(job, x, first, block.columns, buffer, packed);
   if (x_zero) {
     for (long j = 0; j < block.columns; ++j) column_zero[j] = x_zero;
     block.column_zero = column_zero;
-    block.row_sum = (const int32_t *)job->w + p->groups * group_units(p) + filter;
+    block.row_sum = sums_of(p, job->w) + filter;
   }
   if (any) {
+    igemm_block sum = block;
+    sum.a = ones_of(p, job->w);
+    sum.height = 1;
+    sum.rows = 1;
+    sum.c = column_sum;
+    sum.column_zero = NULL;
+    igemm_run(p->isa, &sum);
     for (long j = 0; j < block.columns; ++j) {
       column_sum[j] = (int32_t)((uint32_t)column_sum[j] - (uint32_t)p->k * (uint32_t)x_zero);
     }

@@ -96,13 +96,12 @@ static void multiply_task(void *context, long index, int worker) {
   const lig_matmul_integer *p = job->plan;
   const long tiles = p->row_tasks * p->column_tasks, batch = index / tiles, tile = index % tiles;
   const long row = tile / p->column_tasks * p->rows_per_task, column = tile % p->column_tasks * p->columns_per_task;
-  long a = 0, b = 0, a_zero = row * p->a_zero_step, b_zero = column * p->b_zero_step;
+  long a = 0, b = 0, b_zero = column * p->b_zero_step;
   for (long axis = p->batch_rank - 1, rest = batch; axis >= 0; --axis) {
     long at = rest % p->batch_shape[axis];
     rest /= p->batch_shape[axis];
     a += at * p->a_batch[axis];
     b += at * p->b_batch[axis];
-    a_zero += at * p->a_zero_batch[axis];
     b_zero += at * p->b_zero_batch[axis];
   }
   int32_t row_zero[most_rows + 16], column_zero[most_columns + 32], column_sum[most_columns + 32];
@@ -119,7 +118,7 @@ static void multiply_task(void *context, long index, int worker) {
   };
   const igemm_bytes a_bytes = igemm_reading(p->isa, p->a_is_signed, 0);
   const igemm_bytes b_bytes = igemm_reading(p->isa, p->b_is_signed, 1);
-  const uint8_t *rows = job->a_zero ? job->a_zero + a_zero : NULL, *columns = job->b_zero ? job->b_zero + b_zero : NULL;
+  const uint8_t *rows = job->a_zero ? job->a_zero + row * p->a_zero_step : NULL, *columns = job->b_zero ? job->b_zero + b_zero : NULL;
   const int subtracts_columns =
       read_zeros(columns, p->b_zero_step, block.columns, p->b_is_signed, b_bytes.shift, column_zero);
   if (subtracts_columns) {

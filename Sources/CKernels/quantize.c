@@ -148,14 +148,7 @@ static void range_task(void *context, long index, int worker) {
   LIG_PICK(find_range)(job->x + start, lig_min(job->slice, job->count - start), job->low + index, job->high + index);
 }
 
-void lig_widen_range(const float *x, long count, float *low, float *high) {
-  float least, most;
-  LIG_PICK(find_range)(x, count, &least, &most);
-  *low = least < *low ? least : *low;
-  *high = most > *high ? most : *high;
-}
-
-lig_dynamic_scale lig_dynamic_scale_of(float low, float high) {
+static lig_dynamic_scale scale_of(float low, float high) {
   lig_dynamic_scale to = {.scale = low == high ? 1.0f : (high - low) / 255.0f};
   float zero = 0.0f - low / to.scale;
   zero = zero > 0 ? zero : 0;
@@ -173,7 +166,7 @@ lig_dynamic_scale lig_dynamic_range(const float *x, long count, lig_pool *pool) 
     low = job.low[i] < low ? job.low[i] : low;
     high = job.high[i] > high ? job.high[i] : high;
   }
-  return lig_dynamic_scale_of(low, high);
+  return scale_of(low, high);
 }
 
 void lig_dynamic_quantize(const float *x, long count, lig_dynamic_scale to, unsigned char *q, lig_pool *pool) {

@@ -50,8 +50,8 @@ void lig_recurrent_prepare(lig_recurrent *p) {
     long panels = of_panel >= task_work ? 1 : (long)(task_work / gemm_max((long)of_panel, 1));
     p->panels_per_task[phase] = work >= step_work ? gemm_min(panels, p->phase_panels[phase]) : 0;
   }
-  // The bytes of the state have one scale for all rows.
-  p->rows_per_task = p->quantized ? gemm_max(p->batch, 1) : most_rows;
+  // Packed bytes are cut by panels.
+  p->rows_per_task = p->quantized ? igemm_height(igemm_best(), p->batch) : most_rows;
   p->projection = (lig_matmul){
     .m = p->steps * p->batch,
     .n = p->directions * p->gates * p->hidden,
@@ -220,7 +220,7 @@ static void rows_task(void *context, long index, int worker) {
   range.first_row = index / p->directions * p->rows_per_task;
   range.end_row = gemm_min(range.first_row + p->rows_per_task, p->batch);
   for (range.step = 0; range.step < s->longest; ++range.step) {
-    if (s->quantized) quantized_read_state(s, range.direction, range.step);
+    if (s->quantized) quantized_read_state(s, range.direction, range.step, range.first_row, range.end_row);
     for (range.phase = 0; range.phase < p->phases; ++range.phase) {
       range.end_panel = p->phase_panels[range.phase];
       VARIANT(p->isa, recurrent_step)(s, &range);
@@ -243,7 +243,7 @@ static void panels_task(void *context, long index, int worker) {
 static void state_task(void *context, long direction, int worker) {
   (void)worker;
   const recurrent_state *s = context;
-  quantized_read_state(s, (int)direction, s->step);
+  quantized_read_state(s, (int)direction, s->step, 0, s->plan->batch);
 }
 
 static void run_steps(recurrent_state *s) {

@@ -45,7 +45,7 @@ static quantized_layout lay_out(const lig_recurrent *p) {
   PLACE(packed_h, 4 * both * gemm_round_up(p->batch, height) * units_of(p));
   PLACE(row_sum, 4 * both * p->batch);
   PLACE(row_zero, 4 * both * p->batch);
-  PLACE(scale, 4 * both);
+  PLACE(scale, 4 * both * p->batch);
 #undef PLACE
   at.end = next;
   return at;
@@ -139,23 +139,24 @@ void quantized_start(recurrent_state *s, const void *packed_w, float *projected,
   s->quantized = q;
 }
 
-void quantized_read_state(const recurrent_state *s, int d, long step) {
+void quantized_read_state(const recurrent_state *s, int d, long step, long first_row, long end_row) {
   const lig_recurrent *p = s->plan;
   const quantized_state *q = s->quantized;
-  const float *state = s->h[step & 1] + d * p->batch * p->stride;
-  float low = 0, high = 0;
-  for (long row = 0; row < p->batch; ++row) {
-    if (step < recurrent_length(s, row)) lig_widen_range(state + row * p->stride, p->hidden, &low, &high);
+  const long before = d * p->batch;
+  for (long row = before + first_row; row < before + end_row; ++row) {
+    const float *state = s->h[step & 1] + row * p->stride;
+    uint8_t *bytes = q->bytes + row * p->hidden;
+    lig_dynamic_scale to = {0};
+    if (step < recurrent_length(s, row - before)) {
+      to = lig_dynamic_range(state, p->hidden, NULL);
+      lig_dynamic_quantize(state, p->hidden, to, bytes, NULL);
+    } else {
+      memset(bytes, 0, (size_t)p->hidden);
+    }
+    q->row_zero[row] = to.zero;
+    q->scale[row] = to.scale;
   }
-  const lig_dynamic_scale to = lig_dynamic_scale_of(low, high);
-  for (long row = 0; row < p->batch; ++row) {
-    uint8_t *bytes = q->bytes + (d * p->batch + row) * p->hidden;
-    if (step < recurrent_length(s, row)) lig_dynamic_quantize(state + row * p->stride, p->hidden, to, bytes, NULL);
-    else memset(bytes, 0, (size_t)p->hidden);
-    q->row_zero[d * p->batch + row] = to.zero;
-  }
-  q->scale[d] = to.scale;
-  igemm_pack_a(q->isa, q->packed_h + d * gemm_round_up(p->batch, q->height) * q->units,
-               q->bytes + d * p->batch * p->hidden, p->hidden, 1, p->batch, p->hidden, q->height,
-               igemm_reading(q->isa, 0, 0), q->row_sum + d * p->batch);
+  igemm_pack_a(q->isa, q->packed_h + (d * gemm_round_up(p->batch, q->height) + first_row) * q->units,
+               q->bytes + (before + first_row) * p->hidden, p->hidden, 1, end_row - first_row, p->hidden, q->height,
+               igemm_reading(q->isa, 0, 0), q->column_zero ? q->row_sum + before + first_row : NULL);
 }

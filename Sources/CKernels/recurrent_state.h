@@ -18,7 +18,7 @@ typedef struct {
   uint8_t *bytes;
   uint32_t *packed_h;
   int32_t *row_sum, *row_zero;
-  /// [directions]
+  /// [directions, batch]
   float *scale;
 } quantized_state;
 
@@ -73,7 +73,7 @@ void quantized_pack_r(const lig_recurrent *p, const void *r, void *packed);
 long quantized_workspace(const lig_recurrent *p);
 /// Computes the input's part of all gates and makes ready for the steps.
 void quantized_start(recurrent_state *s, const void *packed_w, float *projected, quantized_state *q, void *memory);
-/// The state before a step, in bytes.
-void quantized_read_state(const recurrent_state *s, int direction, long step);
+/// The state before a step, in bytes: rows of the batch from a panel's first on.
+void quantized_read_state(const recurrent_state *s, int direction, long step, long first_row, long end_row);
 
 #endif

@@ -13,8 +13,8 @@ typedef struct {
   /// Batches: sizes, and how many matrices to go forward in a and b (0 repeats one). Matrices of y follow each other.
   int batch_rank;
   long batch_shape[LIG_MATMUL_BATCH_RANK], a_batch[LIG_MATMUL_BATCH_RANK], b_batch[LIG_MATMUL_BATCH_RANK];
-  /// Zero points: values between matrices in the batch (0: the same for all), and between rows or columns (0 or 1).
-  long a_zero_batch[LIG_MATMUL_BATCH_RANK], b_zero_batch[LIG_MATMUL_BATCH_RANK];
+  /// Zero points: values between matrices of the batch (0: the same for all), and between rows or columns (0 or 1).
+  long b_zero_batch[LIG_MATMUL_BATCH_RANK];
   long a_zero_step, b_zero_step;
   /// Distinct matrices.
   long a_matrices, b_matrices;
@@ -24,6 +24,13 @@ typedef struct {
   int isa, height;
   long units, batches, rows_per_task, columns_per_task, row_tasks, column_tasks;
 } lig_matmul_integer;
+
+/// Sets one axis of the batch.
+static inline void lig_matmul_integer_set_batch(lig_matmul_integer *plan, int axis, long size, long a, long b) {
+  plan->batch_shape[axis] = size;
+  plan->a_batch[axis] = a;
+  plan->b_batch[axis] = b;
+}
 
 void lig_matmul_integer_prepare(lig_matmul_integer *plan);
 /// Bytes that all packed matrices b take.

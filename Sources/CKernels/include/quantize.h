@@ -31,9 +31,6 @@ typedef struct {
   float scale;
   unsigned char zero;
 } lig_dynamic_scale;
-lig_dynamic_scale lig_dynamic_scale_of(float low, float high);
-/// Moves the limits so that they hold the values. Starts from zero, or from another part's limits.
-void lig_widen_range(const float *x, long count, float *low, float *high);
 lig_dynamic_scale lig_dynamic_range(const float *x, long count, lig_pool *pool);
 void lig_dynamic_quantize(const float *x, long count, lig_dynamic_scale to, unsigned char *q, lig_pool *pool);
 

@@ -8,7 +8,7 @@
 // ONNX's LSTM, GRU and RNN in float32. The input's part of all gates is one matrix product over all steps; the
 // recurrent part runs step by step on weights packed so that all gates of a few hidden units lie together.
 // An LSTM may have weights of 8 bits, as ONNX Runtime's DynamicQuantizeLSTM: then x is quantised as a whole, the
-// state of all rows anew at each step.
+// state of each row anew at each step.
 
 typedef enum { LIG_CELL_LSTM, LIG_CELL_GRU, LIG_CELL_RNN } lig_cell;
 
