@@ -34,7 +34,7 @@ public struct TextDetector: Sendable {
   }
 
   /// The corners in order and on the page; nil when a side is at most 3 pixels long.
-  static func usable(_ box: Quadrilateral, width: Int, height: Int) -> Quadrilateral? {
+  package static func usable(_ box: Quadrilateral, width: Int, height: Int) -> Quadrilateral? {
     let ordered = clockwiseFromTopLeft(box)
     func onPage(_ corner: Point) -> Point {
       Point(
@@ -59,7 +59,7 @@ public struct TextDetector: Sendable {
 
 extension Recipe.LimitedSide {
   /// The size that a page is scaled to.
-  func scaled(width: Int, height: Int) -> (width: Int, height: Int) {
+  package func scaled(width: Int, height: Int) -> (width: Int, height: Int) {
     let decisive = limitType == .min ? Swift.min(width, height) : Swift.max(width, height)
     let needed = limitType == .min ? decisive < limit : decisive > limit
     let ratio = needed ? Double(limit) / Double(decisive) : 1

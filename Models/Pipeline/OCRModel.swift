@@ -31,7 +31,7 @@ public struct OCRModel: Sendable {
   }
 
   /// Runs a model with one input and takes its first output, which must be float32 with that many dimensions.
-  func run(_ input: Tensor, rank: Int) throws -> Tensor {
+  package func run(_ input: Tensor, rank: Int) throws -> Tensor {
     let outputs = try function([input])
     guard let output = outputs.first, output.element == .float32, output.shape.count == rank else {
       let found = outputs.first.map { "\($0.element)\($0.shape)" } ?? "nothing"

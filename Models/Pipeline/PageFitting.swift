@@ -1,9 +1,9 @@
-internal import Imaging
+package import Imaging
 internal import TensorCore
 
 /// A page at the size that the pipeline works at, and the way back to its own pixels.
-struct FittedPage: Sendable {
-  var image: Image
+package struct FittedPage: Sendable {
+  package var image: Image
   private let width: Int
   private let height: Int
   /// Pixels of the page for one of the working picture.
@@ -12,7 +12,7 @@ struct FittedPage: Sendable {
   /// Black rows above the page.
   private var top = 0
 
-  init(_ page: Image, _ limits: Recipe.Page?) throws {
+  package init(_ page: Image, _ limits: Recipe.Page?) throws {
     image = page
     width = page.width
     height = page.height
@@ -46,7 +46,7 @@ struct FittedPage: Sendable {
   }
 
   /// A box of the working picture in pixels of the page, inside it.
-  func onPage(_ box: Quadrilateral) -> Quadrilateral {
+  package func onPage(_ box: Quadrilateral) -> Quadrilateral {
     func back(_ corner: Point) -> Point {
       Point(
         min(max(corner.x * Float(ratioX), 0), Float(width)),
@@ -59,7 +59,7 @@ struct FittedPage: Sendable {
 extension Image {
   /// The inside of a box, made level. What is much higher than wide is taken for a line that reads downwards, and
   /// laid on its side.
-  func line(inside box: Quadrilateral) throws -> (image: Image, quarterTurns: Int) {
+  package func line(inside box: Quadrilateral) throws -> (image: Image, quarterTurns: Int) {
     let (a, b, c, d) = box.corners
     let width = Int(max(a.distance(to: b), c.distance(to: d)))
     let height = Int(max(a.distance(to: d), b.distance(to: c)))

@@ -120,7 +120,7 @@ extension Recipe.Dictionary {
   }
 
   /// One entry a line. Scalars are split, not characters: to Swift a line feed and a mark that follows it are one.
-  static func lines(of text: String) -> [String] {
+  package static func lines(of text: String) -> [String] {
     var lines = text.unicodeScalars.split(separator: "\n", omittingEmptySubsequences: false).map { line in
       String(String.UnicodeScalarView(line.last == "\r" ? line.dropLast() : line))
     }

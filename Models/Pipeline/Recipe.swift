@@ -118,6 +118,12 @@ extension Recipe {
     public var characters: [String]?
     public var metadata: String?
     public var append: [String]?
+
+    public init(characters: [String]? = nil, metadata: String? = nil, append: [String]? = nil) {
+      self.characters = characters
+      self.metadata = metadata
+      self.append = append
+    }
   }
 
   public struct Origin: Codable, Sendable, Equatable {

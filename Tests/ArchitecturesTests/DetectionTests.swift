@@ -2,7 +2,7 @@ import Imaging
 import TensorCore
 import Testing
 
-@testable import Architectures
+import Architectures
 
 @Suite struct DetectionTests {
   private struct MapCase: Decodable {

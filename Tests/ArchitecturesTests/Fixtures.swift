@@ -1,7 +1,7 @@
 import Foundation
 import TensorCore
 
-@testable import Architectures
+import Architectures
 
 enum Fixtures {
   static let root = URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent()

@@ -2,7 +2,7 @@ import Foundation
 import TensorCore
 import Testing
 
-@testable import Architectures
+import Architectures
 
 @Suite struct RecipeTests {
   static let names = ["ppocrv4-det", "ppocrv4-rec", "ppocrv4-cls"]

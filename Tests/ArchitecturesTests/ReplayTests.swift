@@ -2,7 +2,7 @@ import Imaging
 import TensorCore
 import Testing
 
-@testable import Architectures
+import Architectures
 
 /// What a model was given in the recorded run: shape, sums, and values at places spread over the tensor.
 private struct Summary: Decodable {
