@@ -41,15 +41,17 @@ void lig_recurrent_prepare(lig_recurrent *p) {
   p->isa = (int)lig_isa();
   p->lanes = p->isa == LIG_ISA_AVX512 ? 16 : p->isa == LIG_ISA_AVX2 ? 8 : 4;
   p->stride = (int)gemm_round_up(p->hidden, 64);
-  double work = (double)p->batch * p->gates * (double)p->hidden * (double)p->hidden;
+  const int cost = p->quantized ? 4 : 1;  // bytes go four times as fast
+  double work = (double)p->batch * p->gates * (double)p->hidden * (double)p->hidden / cost;
   for (int phase = 0; phase < p->phases; ++phase) {
     long width = p->phase_units[phase] * p->lanes;
     p->phase_panels[phase] = (p->hidden + width - 1) / width;
-    double of_panel = (double)p->batch * p->phase_gates[phase] * (double)width * (double)p->hidden;
-    long panels = of_panel >= task_work ? 1 : (long)(task_work / of_panel);
+    double of_panel = (double)p->batch * p->phase_gates[phase] * (double)width * (double)p->hidden / cost;
+    long panels = of_panel >= task_work ? 1 : (long)(task_work / gemm_max((long)of_panel, 1));
     p->panels_per_task[phase] = work >= step_work ? gemm_min(panels, p->phase_panels[phase]) : 0;
   }
-  p->rows_per_task = most_rows;
+  // Packed bytes are cut by panels.
+  p->rows_per_task = p->quantized ? igemm_height(igemm_best(), p->batch) : most_rows;
   p->projection = (lig_matmul){
     .m = p->steps * p->batch,
     .n = p->directions * p->gates * p->hidden,
@@ -62,16 +64,39 @@ void lig_recurrent_prepare(lig_recurrent *p) {
     .b_is_packed = 1,
   };
   lig_matmul_prepare(&p->projection);
+  p->integer_projection = (lig_matmul_integer){
+    .m = p->steps * p->batch,
+    .n = p->gates * p->hidden,
+    .k = p->input,
+    .b_is_signed = p->w_is_signed,
+    .batch_rank = 1,
+    .batch_shape = {p->directions},
+    .b_batch = {1},
+    .b_zero_batch = {p->w_scales},
+    .b_zero_step = p->w_scales > 1,
+    .a_matrices = 1,
+    .b_matrices = p->directions,
+    .b_is_packed = 1,
+  };
+  lig_matmul_integer_prepare(&p->integer_projection);
 }
 
-long lig_recurrent_packed_w_count(const lig_recurrent *p) { return lig_matmul_packed_count(&p->projection); }
-void lig_recurrent_pack_w(const lig_recurrent *p, const float *w, float *packed) {
-  lig_matmul_pack(&p->projection, w, packed);
+long lig_recurrent_packed_w_size(const lig_recurrent *p) {
+  if (p->quantized) return lig_matmul_integer_packed_size(&p->integer_projection);
+  return lig_matmul_packed_count(&p->projection) * (long)sizeof(float);
 }
 
-long lig_recurrent_packed_r_count(const lig_recurrent *p) { return p->directions * recurrent_r_per_direction(p); }
+void lig_recurrent_pack_w(const lig_recurrent *p, const void *w, void *packed) {
+  if (p->quantized) lig_matmul_integer_pack(&p->integer_projection, w, packed);
+  else lig_matmul_pack(&p->projection, w, packed);
+}
 
-void lig_recurrent_pack_r(const lig_recurrent *p, const float *r, float *packed) {
+long lig_recurrent_packed_r_size(const lig_recurrent *p) {
+  if (p->quantized) return quantized_packed_r_size(p);
+  return p->directions * recurrent_r_per_direction(p) * (long)sizeof(float);
+}
+
+static void pack_float_r(const lig_recurrent *p, const float *r, float *packed) {
   for (int d = 0; d < p->directions; ++d) {
     for (int phase = 0, first = 0; phase < p->phases; first += p->phase_gates[phase++]) {
       const int gates = p->phase_gates[phase], units = p->phase_units[phase];
@@ -90,13 +115,19 @@ void lig_recurrent_pack_r(const lig_recurrent *p, const float *r, float *packed)
   }
 }
 
+void lig_recurrent_pack_r(const lig_recurrent *p, const void *r, void *packed) {
+  if (p->quantized) quantized_pack_r(p, r, packed);
+  else pack_float_r(p, r, packed);
+}
+
 // ── The workspace ───────────────────────────────────────────────────────────
 typedef struct {
-  long projected, bias, h[2], c, update, reset_h, packed_w, packed_r, projection, end;
+  long projected, bias, h[2], c, update, reset_h, packed_w, packed_r, projection, quantized, end;
 } recurrent_layout;
 
 static recurrent_layout lay_out(const lig_recurrent *p, int threads) {
   recurrent_layout at;
+  // Everything is counted in floats: four bytes.
   long next = 0, states = p->directions * p->batch * p->stride;
 #define PLACE(field, floats) at.field = next, next += gemm_round_up(floats, 16)
   PLACE(projected, p->projection.m * p->projection.n);
@@ -106,9 +137,10 @@ static recurrent_layout lay_out(const lig_recurrent *p, int threads) {
   PLACE(c, p->cell == LIG_CELL_LSTM ? states : 0);
   PLACE(update, p->phases == 2 ? states : 0);
   PLACE(reset_h, p->phases == 2 ? states : 0);
-  PLACE(packed_w, p->w_is_packed ? 0 : lig_recurrent_packed_w_count(p));
-  PLACE(packed_r, p->r_is_packed ? 0 : lig_recurrent_packed_r_count(p));
-  PLACE(projection, lig_matmul_workspace(&p->projection, threads) / (long)sizeof(float));
+  PLACE(packed_w, p->w_is_packed ? 0 : lig_recurrent_packed_w_size(p) / 4);
+  PLACE(packed_r, p->r_is_packed ? 0 : lig_recurrent_packed_r_size(p) / 4);
+  PLACE(projection, p->quantized ? 0 : lig_matmul_workspace(&p->projection, threads) / 4);
+  PLACE(quantized, p->quantized ? quantized_workspace(p) / 4 : 0);
 #undef PLACE
   at.end = next;
   return at;
@@ -188,6 +220,7 @@ static void rows_task(void *context, long index, int worker) {
   range.first_row = index / p->directions * p->rows_per_task;
   range.end_row = gemm_min(range.first_row + p->rows_per_task, p->batch);
   for (range.step = 0; range.step < s->longest; ++range.step) {
+    if (s->quantized) quantized_read_state(s, range.direction, range.step, range.first_row, range.end_row);
     for (range.phase = 0; range.phase < p->phases; ++range.phase) {
       range.end_panel = p->phase_panels[range.phase];
       VARIANT(p->isa, recurrent_step)(s, &range);
@@ -207,6 +240,12 @@ static void panels_task(void *context, long index, int worker) {
   VARIANT(p->isa, recurrent_step)(s, &range);
 }
 
+static void state_task(void *context, long direction, int worker) {
+  (void)worker;
+  const recurrent_state *s = context;
+  quantized_read_state(s, (int)direction, s->step, 0, s->plan->batch);
+}
+
 static void run_steps(recurrent_state *s) {
   const lig_recurrent *p = s->plan;
   if (!p->panels_per_task[0]) {
@@ -215,6 +254,7 @@ static void run_steps(recurrent_state *s) {
     return;
   }
   for (s->step = 0; s->step < s->longest; ++s->step) {
+    if (s->quantized) lig_parallel(s->pool, p->directions, state_task, s);
     for (s->phase = 0; s->phase < p->phases; ++s->phase) {
       long tasks = (p->phase_panels[s->phase] + p->panels_per_task[s->phase] - 1) / p->panels_per_task[s->phase];
       lig_parallel(s->pool, tasks * p->directions, panels_task, s);
@@ -232,7 +272,7 @@ long lig_recurrent_run(
   }
   float *base = workspace;
   const recurrent_layout at = lay_out(p, lig_pool_threads(pool));
-  const float *packed_w = data->w;
+  const void *packed_w = data->w;
   s.packed_r = data->r;
   if (!p->w_is_packed) lig_recurrent_pack_w(p, data->w, base + at.packed_w), packed_w = base + at.packed_w;
   if (!p->r_is_packed) lig_recurrent_pack_r(p, data->r, base + at.packed_r), s.packed_r = base + at.packed_r;
@@ -247,7 +287,9 @@ long lig_recurrent_run(
   start_states(p, data->initial_h, s.h[0]);
   if (p->cell == LIG_CELL_LSTM) start_states(p, data->initial_c, s.c);
   clear_after_ends(&s);
-  lig_matmul_run(&p->projection, pool, data->x, packed_w, NULL, base + at.projected, base + at.projection);
+  quantized_state q;
+  if (p->quantized) quantized_start(&s, packed_w, base + at.projected, &q, base + at.quantized);
+  else lig_matmul_run(&p->projection, pool, data->x, packed_w, NULL, base + at.projected, base + at.projection);
   run_steps(&s);
   finish_states(&s);
   return 0;

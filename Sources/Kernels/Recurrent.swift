@@ -13,55 +13,41 @@ enum RecurrentKernels {
       if let operand, operand.element != .float32 { throw context.unsupportedTypes(op) }
     }
     var plan = try RecurrentKernels.plan(op, x: x.shape, hidden: op.hiddenSize ?? r.shape[2])
-    plan.w_is_packed = w.constant == nil ? 0 : 1
-    plan.r_is_packed = r.constant == nil ? 0 : 1
-    unsafe lig_recurrent_prepare(&plan)
-    let form = "\(op.name)\(op.linearBeforeReset) isa \(plan.isa)"
-    let packedW = try unsafe pack(w, context, "W of \(form)", lig_recurrent_packed_w_count(&plan)) {
-      unsafe lig_recurrent_pack_w($0, $1, $2)
-    }
-    let packedR = try unsafe pack(r, context, "R of \(form)", lig_recurrent_packed_r_count(&plan)) {
-      unsafe lig_recurrent_pack_r($0, $1, $2)
-    }
-    func pack(
-      _ source: Operand, _ context: KernelContext, _ form: String, _ count: Int,
-      _ fill: (UnsafePointer<lig_recurrent>, UnsafePointer<Float>, UnsafeMutablePointer<Float>) -> Void
-    ) throws -> Tensor? {
-      guard let constant = source.constant else { return nil }
-      return try context.packed.tensor(constant, form: form) {
-        try unsafe Tensor(.float32, [count]) { bytes in
-          guard let target = unsafe bytes.baseAddress?.assumingMemoryBound(to: Float.self) else { return }
-          unsafe fill(&plan, constant.address.assumingMemoryBound(to: Float.self), target)
-        }
-      }
-    }
-    let settled = plan
-    return Step(workspace: unsafe lig_recurrent_workspace(&plan, Int32(context.threads))) { memory in
-      var plan = settled
-      var data = unsafe lig_recurrent_data()
-      unsafe data.x = memory.read(x)
-      unsafe data.w = packedW.map { unsafe $0.address.assumingMemoryBound(to: Float.self) } ?? memory.read(w)
-      unsafe data.r = packedR.map { unsafe $0.address.assumingMemoryBound(to: Float.self) } ?? memory.read(r)
-      unsafe data.bias = optional(3)
-      unsafe data.initial_h = optional(5)
-      unsafe data.initial_c = optional(6)
-      unsafe data.peepholes = optional(7)
-      unsafe data.lengths = context.optional(4).map { unsafe memory.read($0, as: Int32.self) }
-      unsafe data.y = context.optionalOutput(0).map { unsafe memory.write($0) }
-      unsafe data.y_h = context.optionalOutput(1).map { unsafe memory.write($0) }
-      unsafe data.y_c = context.optionalOutput(2).map { unsafe memory.write($0) }
-      func optional(_ index: Int) -> UnsafePointer<Float>? {
-        unsafe context.optional(index).map { unsafe memory.read($0) }
-      }
-      try check(unsafe lig_recurrent_run(&plan, memory.pool, &data, memory.workspace), steps: settled.steps)
-    }
+    let weights = try RecurrentWeights(&plan, w, r, context, "\(op.name)\(op.linearBeforeReset)")
+    return unsafe step(plan, weights, x, peepholes: context.optional(7), context) { _, _ in }
   }
 
-  /// The error for what a run returns: 0, or 1 + the position of a length out of range.
-  static func check(_ result: Int, steps: Int) throws {
-    guard result != 0 else { return }
-    throw LigatureError(
-      .numeric, "sequence_lens[\(result - 1)] is not within 0...\(steps); it counts steps of X")
+  /// - Parameter complete: sets what only layers with 8-bit weights have.
+  static func step(
+    _ settled: lig_recurrent, _ weights: RecurrentWeights, _ x: Operand, peepholes: Operand?, _ context: KernelContext,
+    complete: @escaping @Sendable (inout lig_recurrent_data, StepMemory) -> Void
+  ) -> Step {
+    let (bias, lengths) = (context.optional(3), context.optional(4))
+    let (initialH, initialC) = (context.optional(5), context.optional(6))
+    let (y, lastH, lastC) = (context.optionalOutput(0), context.optionalOutput(1), context.optionalOutput(2))
+    var plan = settled
+    return Step(workspace: unsafe lig_recurrent_workspace(&plan, Int32(context.threads))) { memory in
+      var data = unsafe lig_recurrent_data()
+      unsafe data.x = memory.read(x)
+      unsafe data.w = weights.input(memory)
+      unsafe data.r = weights.recurrent(memory)
+      unsafe data.bias = memory.read(bias)
+      unsafe data.lengths = lengths.map { unsafe memory.read($0, as: Int32.self) }
+      unsafe data.initial_h = memory.read(initialH)
+      unsafe data.initial_c = memory.read(initialC)
+      unsafe data.peepholes = memory.read(peepholes)
+      unsafe data.y = memory.write(y)
+      unsafe data.y_h = memory.write(lastH)
+      unsafe data.y_c = memory.write(lastC)
+      unsafe complete(&data, memory)
+      let result = unsafe withUnsafePointer(to: settled) {
+        unsafe lig_recurrent_run($0, memory.pool, &data, memory.workspace)
+      }
+      guard result == 0 else {
+        throw LigatureError(
+          .numeric, "sequence_lens[\(result - 1)] is not within 0...\(settled.steps); it counts steps of X")
+      }
+    }
   }
 
   /// The plan of a layer for an input of those sizes, but for where its weights are.
@@ -109,5 +95,36 @@ enum RecurrentKernels {
       case .softplus: LIG_GATE_SOFTPLUS
       }
     return lig_gate(kind: kind, alpha: activation.alpha, beta: activation.beta)
+  }
+}
+
+/// W and R of a layer: packed once if they are constants, else by each run.
+struct RecurrentWeights: Sendable {
+  private let w: Operand, r: Operand
+  private let packedW: Tensor?, packedR: Tensor?
+
+  /// Prepares the plan as well.
+  init(
+    _ plan: inout lig_recurrent, _ w: Operand, _ r: Operand, _ context: KernelContext, _ form: String
+  ) throws {
+    (self.w, self.r) = (w, r)
+    plan.w_is_packed = w.constant == nil ? 0 : 1
+    plan.r_is_packed = r.constant == nil ? 0 : 1
+    unsafe lig_recurrent_prepare(&plan)
+    var settled = plan
+    let form = "\(form) \(plan.isa) \(plan.integer_projection.isa)"
+    packedW = try unsafe context.packedBytes(
+      w, form: "W of \(form)", size: unsafe lig_recurrent_packed_w_size(&settled)
+    ) { unsafe lig_recurrent_pack_w(&settled, $0, $1) }
+    packedR = try unsafe context.packedBytes(
+      r, form: "R of \(form)", size: unsafe lig_recurrent_packed_r_size(&settled)
+    ) { unsafe lig_recurrent_pack_r(&settled, $0, $1) }
+  }
+
+  @unsafe func input(_ memory: StepMemory) -> UnsafeRawPointer {
+    unsafe packedW?.address ?? UnsafeRawPointer(memory.raw(w))
+  }
+  @unsafe func recurrent(_ memory: StepMemory) -> UnsafeRawPointer {
+    unsafe packedR?.address ?? UnsafeRawPointer(memory.raw(r))
   }
 }

@@ -41,6 +41,25 @@ import TensorCore
   }
 }
 
+extension KernelContext {
+  /// What a C kernel makes of a constant, once per session; `nil` for an operand that is no constant.
+  ///
+  /// - Parameters:
+  ///   - form: names the packing with everything that it depends on.
+  ///   - size: bytes of the packed form.
+  func packedBytes(
+    _ source: Operand, form: String, size: Int, _ pack: (UnsafeRawPointer, UnsafeMutableRawPointer) -> Void
+  ) throws -> Tensor? {
+    guard let constant = source.constant else { return nil }
+    return try packed.tensor(constant, form: form) {
+      try unsafe Tensor(.uint8, [size]) { bytes in
+        guard let target = bytes.baseAddress, size > 0 else { return }
+        unsafe pack(constant.address, target)
+      }
+    }
+  }
+}
+
 /// Rounded up so that what follows is aligned as tensors are.
 func alignedBytes(_ bytes: Int) throws -> Int { try Checked.add(bytes, 63, "a workspace") & ~63 }
 

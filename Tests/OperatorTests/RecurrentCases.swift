@@ -11,7 +11,9 @@ import Testing
 
   /// A layer large enough to share each step among threads gives what its rows give one at a time.
   @Test(arguments: ["LSTM", "GRU", "RNN"])
-  func sharedSteps(_ type: String) throws {
+  func sharedSteps(_ type: String) throws { try exclusively { try compareShared(type) } }
+
+  private func compareShared(_ type: String) throws {
     let (steps, batch, input, hidden) = (4, 9, 5, type == "RNN" ? 260 : 150)
     let cell = try #require(Recurrent.Cell(rawValue: type))
     let lengths = (0..<batch).map { Int32(steps - $0 % 3) }
