@@ -18,11 +18,15 @@ import subprocess
 import sys
 from pathlib import Path
 
+import cv2
+
 from ligature_program import WORK, ligature
 from reference_pipeline import cached_lines, versions
 
 PICTURES = {".jpg", ".jpeg", ".png", ".webp"}
 FARTHEST = 8.0
+# Debian 12's.
+LINKED_OPENCV = "4.6"
 
 
 def pictures(arguments, take):
@@ -72,6 +76,11 @@ def explain(a, b, gap):
         return (
             "the same box and the same cut, in a batch of another width: another line has exactly its proportions, "
             "and RapidOCR's sort leaves open which comes first, where Ligature's keeps reading order"
+        )
+    if not cv2.__version__.startswith(LINKED_OPENCV) and abs(a["score"] - b["score"]) > 1e-4:
+        return (
+            f"the same box, cut out by another OpenCV: {cv2.__version__} interpolates in other steps than the "
+            f"{LINKED_OPENCV} that Ligature links"
         )
     if a["text"].replace(" ", "") == b["text"].replace(" ", ""):
         return "the same box; only spaces differ: a blank and a space were about as probable"
