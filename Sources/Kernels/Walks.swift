@@ -83,4 +83,9 @@ extension StepMemory {
   @unsafe func longs(_ operand: Operand) -> UnsafeMutablePointer<Int> {
     unsafe raw(operand).assumingMemoryBound(to: Int.self)
   }
+
+  /// The first element of an int32 or int64 operand.
+  @unsafe func index(_ operand: Operand) -> Int {
+    unsafe operand.element == .int32 ? Int(read(operand, as: Int32.self).pointee) : longs(operand).pointee
+  }
 }
