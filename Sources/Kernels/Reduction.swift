@@ -79,9 +79,9 @@ struct Line: Sendable {
   init(_ shape: [Int], axis: Int) throws {
     let axis = try normalizedAxis(axis, rank: shape.count)
     self.axis = axis
-    outer = shape[..<axis].reduce(1, *)
+    outer = extent(shape[..<axis])
     count = shape[axis]
-    inner = shape[(axis + 1)...].reduce(1, *)
+    inner = extent(shape[(axis + 1)...])
   }
 }
 

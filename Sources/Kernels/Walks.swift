@@ -3,6 +3,9 @@ import TensorCore
 
 // The walks over several tensors that C kernels share, settled while a step is prepared.
 
+/// The number of elements; 0 wins before anything is multiplied, since beside it dimensions may be of any size.
+func extent(_ shape: some Collection<Int>) -> Int { shape.contains(0) ? 0 : shape.reduce(1, *) }
+
 /// How to step through tensors that broadcast to one shape.
 struct BroadcastWalk: Sendable {
   private let plan: lig_broadcast
