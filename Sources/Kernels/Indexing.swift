@@ -49,10 +49,10 @@ enum IndexingKernels {
     let (x, indices, y) = (try context.input(0), try context.input(1), try context.output())
     let batchAxes = op.batchDimensions
     let depth = indices.shape[indices.shape.count - 1]
-    let batch = x.shape[..<batchAxes].reduce(1, *)
-    let count = indices.shape[batchAxes..<(indices.shape.count - 1)].reduce(1, *)
+    let batch = extent(x.shape[..<batchAxes])
+    let count = extent(indices.shape[batchAxes..<(indices.shape.count - 1)])
     let walked = Array(x.shape[batchAxes..<(batchAxes + depth)])
-    let bytes = x.shape[(batchAxes + depth)...].reduce(1, *) * x.element.byteSize
+    let bytes = extent(x.shape[(batchAxes + depth)...]) * x.element.byteSize
     return Step { memory in
       let failed = unsafe lig_gather_nd(
         memory.raw(x), memory.raw(indices), 1, memory.raw(y), batch, count, Int32(depth), walked, bytes, memory.pool)
@@ -105,8 +105,8 @@ enum IndexingKernels {
       }
     case .slices:
       let depth = indices.shape[indices.shape.count - 1]
-      let count = indices.shape.dropLast().reduce(1, *)
-      let slice = x.shape[depth...].reduce(1, *)
+      let count = extent(indices.shape.dropLast())
+      let slice = extent(x.shape[depth...])
       return Step { memory in
         unsafe memory.raw(y).copyMemory(from: memory.raw(x), byteCount: x.byteCount)
         let failed = unsafe lig_scatter_nd(
@@ -137,7 +137,7 @@ enum IndexingKernels {
     let k = context.optional(1)
     let rank = x.shape.count
     let (rows, columns) = (x.shape[rank - 2], x.shape[rank - 1])
-    let batch = x.shape[..<(rank - 2)].reduce(1, *)
+    let batch = extent(x.shape[..<(rank - 2)])
     let upper: Int32 = op.keepsUpper ? 1 : 0
     return Step { memory in
       let diagonal = k.map { unsafe memory.longs($0).pointee } ?? 0

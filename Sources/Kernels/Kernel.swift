@@ -187,6 +187,9 @@ public struct KernelTable: Sendable {
 
   public func prepare(_ op: any Operator, _ context: KernelContext) throws -> Step {
     guard let prepare = preparers[ObjectIdentifier(type(of: op))] else { throw noKernel(op) }
+    // Results without elements take no work, and their other dimensions may be too large to be multiplied.
+    let wanted = context.outputs.compactMap { $0 }
+    if !wanted.isEmpty, wanted.allSatisfy({ $0.count == 0 }) { return Step { _ in } }
     return try prepare(op, context)
   }
 

@@ -15,7 +15,7 @@ enum PoolingKernels {
     let axes = window.kernel.count
     guard axes <= 3 else { throw LigatureError(.unsupported, "pooling over \(axes) axes; at most 3 are supported") }
     var spec = lig_pooling()
-    spec.planes = x.shape[0] * x.shape[1]
+    spec.planes = extent(x.shape[..<2])
     func triple(_ fallback: Int, _ value: (Int) -> Int) -> (Int, Int, Int) {
       func at(_ slot: Int) -> Int { slot < 3 - axes ? fallback : value(slot - (3 - axes)) }
       return (at(0), at(1), at(2))
@@ -76,8 +76,8 @@ enum PoolingKernels {
   private static func prepareGlobal(_ op: GlobalPool, _ context: KernelContext) throws -> Step {
     let (x, y) = (try context.input(0), try context.output())
     guard x.element == .float32 else { throw context.unsupportedTypes(op) }
-    let planes = x.shape[0] * x.shape[1]
-    let size = x.shape[2...].reduce(1, *)
+    let planes = extent(x.shape[..<2])
+    let size = extent(x.shape[2...])
     let maximum: Int32 = op.kind == .max ? 1 : 0
     return Step { memory in
       unsafe lig_global_pool(maximum, memory.read(x), memory.write(y), planes, size, memory.pool)

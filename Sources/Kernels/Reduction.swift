@@ -13,7 +13,9 @@ enum ReductionKernels {
   private static func prepare(_ op: Reduce, _ context: KernelContext) throws -> Step {
     let (x, y) = (try context.input(0), try context.output())
     let axes = try context.optional(1)?.constant?.integers()
-    guard axes != nil || context.optional(1) == nil, lig_reduce_knows(x.element.rawValue) != 0 else {
+    // Truth values are bytes of 0 and 1.
+    let type = x.element == .bool ? ElementType.uint8.rawValue : x.element.rawValue
+    guard axes != nil || context.optional(1) == nil, lig_reduce_knows(type) != 0 else {
       throw context.unsupportedTypes(op)
     }
     let reduced = try op.reducedAxes(axes, rank: x.shape.count).map { $0 ? UInt8(1) : 0 }
@@ -24,7 +26,7 @@ enum ReductionKernels {
     guard unsafe lig_reduce_prepare(&plan, Int32(x.shape.count), x.shape, reduced) == 0 else {
       throw LigatureError(.unsupported, "\(op.name) takes at most \(LIG_MAX_RANK) dimensions")
     }
-    let (code, type) = (Int32(op.function.code), x.element.rawValue)
+    let code = Int32(op.function.code)
     return Step { [plan] memory in
       unsafe withUnsafePointer(to: plan) { plan in
         unsafe _ = lig_reduce_run(code, type, plan, memory.raw(x), memory.raw(y), memory.pool)
@@ -52,13 +54,15 @@ enum ReductionKernels {
     guard [.float32, .float64, .int32, .int64, .uint32, .uint64].contains(x.element) else {
       throw context.unsupportedTypes(op)
     }
-    guard axis.count == 1, let chosen = try axis.constant?.integers().first else {
-      throw LigatureError(.unsupported, "the axis of CumSum must be a constant scalar")
+    guard axis.count == 1, Set<ElementType>.indices.contains(axis.element) else {
+      throw LigatureError(.shape, "the axis of CumSum must be one integer")
     }
-    let line = try Line(x.shape, axis: chosen)
+    // The axis is seldom a constant in files, and the result's size does not depend on it.
+    let known = try axis.constant.map { try Line(x.shape, axis: $0.integers()[0]) }
     let type = x.element.rawValue
     let (exclusive, reverse): (Int32, Int32) = (op.isExclusive ? 1 : 0, op.isReversed ? 1 : 0)
     return Step { memory in
+      let line = try known ?? Line(x.shape, axis: unsafe memory.index(axis))
       unsafe _ = lig_cumsum(
         type, exclusive, reverse, memory.raw(x), memory.raw(y), line.outer, line.count, line.inner, memory.pool)
     }
@@ -75,9 +79,9 @@ struct Line: Sendable {
   init(_ shape: [Int], axis: Int) throws {
     let axis = try normalizedAxis(axis, rank: shape.count)
     self.axis = axis
-    outer = shape[..<axis].reduce(1, *)
+    outer = extent(shape[..<axis])
     count = shape[axis]
-    inner = shape[(axis + 1)...].reduce(1, *)
+    inner = extent(shape[(axis + 1)...])
   }
 }
 

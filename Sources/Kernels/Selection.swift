@@ -9,6 +9,7 @@ enum SelectionKernels {
     table.register(NonZero.self, evaluate: nonZero)
     table.register(NonMaxSuppression.self, evaluate: suppress)
     table.register(Compress.self, evaluate: compress)
+    table.register(Unique.self, evaluate: unique)
   }
 
   private static func prepareTopK(_ op: TopK, _ context: KernelContext) throws -> Step {
@@ -107,18 +108,63 @@ enum SelectionKernels {
     guard condition.count <= line.count else {
       throw LigatureError(.shape, "\(condition.count) conditions for \(line.count) slices")
     }
-    let chosen = condition.indices.filter { condition[$0] != 0 }
+    return [try take(condition.indices.filter { condition[$0] != 0 }, of: x, shape, line)]
+  }
+
+  /// Some slices of an axis, in any order.
+  private static func take(_ chosen: [Int], of x: Tensor, _ shape: [Int], _ line: Line) throws -> Tensor {
     var result = shape
     result[line.axis] = chosen.count
     let places = chosen.map(Int64.init)
     let bytes = line.inner * x.element.byteSize
     return try withExtendedLifetime(x) {
-      [
-        try unsafe Tensor(x.element, result) { target in
-          guard let base = target.baseAddress, !places.isEmpty, bytes > 0 else { return }
-          unsafe _ = lig_gather(x.address, places, 1, base, line.outer, line.count, bytes, places.count, nil)
-        }
-      ]
+      try unsafe Tensor(x.element, result) { target in
+        guard let base = target.baseAddress, !places.isEmpty, bytes > 0 else { return }
+        unsafe _ = lig_gather(x.address, places, 1, base, line.outer, line.count, bytes, places.count, nil)
+      }
     }
+  }
+
+  private static func unique(_ op: Unique, _ inputs: [Tensor?], _ context: KernelContext) throws -> [Tensor] {
+    let x = try input(inputs, 0)
+    let shape = op.axis == nil ? [x.count] : x.shape
+    let line = try Line(shape, axis: op.axis ?? 0)
+    switch x.element {
+    case .float32, .float16, .bfloat16: return try unique(x.floats(), x, shape, line, op.isSorted)
+    case .float64: return try unique(x.scalars(as: Double.self), x, shape, line, op.isSorted)
+    case .string: throw context.unsupportedTypes(op)
+    default: return try unique(x.integers(), x, shape, line, op.isSorted)
+    }
+  }
+
+  private static func unique<Scalar: Comparable>(
+    _ values: [Scalar], _ x: Tensor, _ shape: [Int], _ line: Line, _ isSorted: Bool
+  ) throws -> [Tensor] {
+    let width = line.outer * line.inner
+    func element(_ slice: Int, _ place: Int) -> Scalar {
+      values[(place / line.inner * line.count + slice) * line.inner + place % line.inner]
+    }
+    func precedes(_ a: Int, _ b: Int) -> Bool {
+      for place in 0..<width where element(a, place) != element(b, place) { return element(a, place) < element(b, place) }
+      return false
+    }
+    // Of equal slices the first comes first.
+    let sorted = (0..<line.count).sorted { precedes($0, $1) || (!precedes($1, $0) && $0 < $1) }
+    var groups: [[Int]] = []
+    for slice in sorted {
+      if let last = groups.last?[0], !precedes(last, slice) {
+        groups[groups.count - 1].append(slice)
+      } else {
+        groups.append([slice])
+      }
+    }
+    if !isSorted { groups.sort { $0[0] < $1[0] } }
+    var inverse = [Int64](repeating: 0, count: line.count)
+    for (number, group) in groups.enumerated() { for slice in group { inverse[slice] = Int64(number) } }
+    let first = groups.map { $0[0] }
+    return [
+      try take(first, of: x, shape, line), try Tensor(first.map(Int64.init), [first.count]),
+      try Tensor(inverse, [inverse.count]), try Tensor(groups.map { Int64($0.count) }, [groups.count]),
+    ]
   }
 }

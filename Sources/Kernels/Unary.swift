@@ -117,9 +117,12 @@ enum UnaryKernels {
 
   private static func prepareNot(_ op: Not, _ context: KernelContext) throws -> Step {
     let (x, y) = (try context.input(0), try context.output())
-    guard x.element == .bool else { throw context.unsupportedTypes(op) }
+    guard op.isBitwise ? x.element.isInteger : x.element == .bool else { throw context.unsupportedTypes(op) }
+    let bytes = op.isBitwise ? x.byteCount : 0
     return Step { memory in
-      unsafe lig_not(memory.read(x, as: UInt8.self), memory.write(y, as: UInt8.self), x.count)
+      let (from, to) = unsafe (memory.read(x, as: UInt8.self), memory.write(y, as: UInt8.self))
+      if bytes == 0 { unsafe lig_not(from, to, x.count) }
+      for index in 0..<bytes { unsafe to[index] = ~from[index] }
     }
   }
 
@@ -152,7 +155,9 @@ enum UnaryKernels {
   private static func prepareIdentity(_ op: Identity, _ context: KernelContext) throws -> Step {
     let (x, y) = (try context.input(0), try context.output())
     let mask = context.optionalOutput(1)
+    let training = context.optional(2)
     return Step { memory in
+      if let training, unsafe memory.read(training, as: UInt8.self).pointee != 0 { throw Identity.trainingMode }
       unsafe memory.raw(y).copyMemory(from: memory.raw(x), byteCount: x.byteCount)
       if let mask { unsafe memory.raw(mask).initializeMemory(as: UInt8.self, repeating: 1, count: mask.count) }
     }

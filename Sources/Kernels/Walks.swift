@@ -3,6 +3,9 @@ import TensorCore
 
 // The walks over several tensors that C kernels share, settled while a step is prepared.
 
+/// The number of elements; 0 wins before anything is multiplied, since beside it dimensions may be of any size.
+func extent(_ shape: some Collection<Int>) -> Int { shape.contains(0) ? 0 : shape.reduce(1, *) }
+
 /// How to step through tensors that broadcast to one shape.
 struct BroadcastWalk: Sendable {
   private let plan: lig_broadcast
@@ -82,5 +85,10 @@ extension StepMemory {
   /// The elements of an int64 operand as C's `long`.
   @unsafe func longs(_ operand: Operand) -> UnsafeMutablePointer<Int> {
     unsafe raw(operand).assumingMemoryBound(to: Int.self)
+  }
+
+  /// The first element of an int32 or int64 operand.
+  @unsafe func index(_ operand: Operand) -> Int {
+    unsafe operand.element == .int32 ? Int(read(operand, as: Int32.self).pointee) : longs(operand).pointee
   }
 }

@@ -84,9 +84,9 @@ public struct Binary: Operator {
 
   public func inferContents(_ context: InferenceContext) throws -> [Dimension]? {
     guard try context.input(0).element.isInteger, let a = try context.dimensions(0), let b = try context.dimensions(1),
-      a.count == b.count || a.count == 1 || b.count == 1
+      let count = broadcastCount([a.count, b.count])
     else { return nil }
-    return try (0..<max(a.count, b.count)).map { index -> Dimension? in
+    return try (0..<count).map { index -> Dimension? in
       let (x, y) = (a[a.count == 1 ? 0 : index], b[b.count == 1 ? 0 : index])
       switch function {
       case .add: return try x + y
@@ -153,9 +153,7 @@ public struct Variadic: Operator {
       guard let values = try context.integers(index) else { return nil }
       lists.append(values)
     }
-    guard let count = lists.map(\.count).max(), lists.allSatisfy({ $0.count == count || $0.count == 1 }) else {
-      return nil
-    }
+    guard let count = broadcastCount(lists.map(\.count)) else { return nil }
     return (0..<count).map { index in
       let values = lists.map { $0[$0.count == 1 ? 0 : index] }
       return .fixed((function == .min ? values.min() : values.max()) ?? 0)
@@ -187,10 +185,8 @@ public struct Where: Operator {
 
   public func inferContents(_ context: InferenceContext) throws -> [Dimension]? {
     guard let condition = try context.constant(0)?.integers(), let a = try context.dimensions(1),
-      let b = try context.dimensions(2)
+      let b = try context.dimensions(2), let count = broadcastCount([condition.count, a.count, b.count])
     else { return nil }
-    let count = [condition.count, a.count, b.count].max() ?? 0
-    guard [condition.count, a.count, b.count].allSatisfy({ $0 == count || $0 == 1 }) else { return nil }
     return (0..<count).map { index in
       condition[condition.count == 1 ? 0 : index] != 0 ? a[a.count == 1 ? 0 : index] : b[b.count == 1 ? 0 : index]
     }

@@ -119,7 +119,7 @@ public struct NumberRange: Operator {
       guard values[2] != 0, count.isFinite, count < 1e15 else {
         throw LigatureError(.numeric, "a range from \(values[0]) to \(values[1]) by \(values[2]) has no end")
       }
-      return .fixed(max(0, Int(count)))
+      return .fixed(Int(max(0, count)))
     }
     guard let start = try context.dimensions(0)?.first, let limit = try context.dimensions(1)?.first,
       let delta = try context.integers(2)?.first

@@ -75,6 +75,11 @@ private func checkElementwise(_ data: TensorType, _ indices: TensorType, _ axis:
   }
 }
 
+/// Tuples of indices lie along the last axis: there must be one.
+private func checkTuples(_ indices: TensorType) throws {
+  guard indices.rank != 0 else { throw LigatureError(.rank, "the indices must be tuples, but are a scalar") }
+}
+
 /// `data [b…, d…, s…], indices [b…, i…, depth] → [b…, i…, s…]`: slices by tuples of indices.
 public struct GatherND: Operator {
   public let batchDimensions: Int
@@ -95,6 +100,7 @@ public struct GatherND: Operator {
     try context.expectInputs(2...2)
     let (data, indices) = (try context.input(0), try context.input(1))
     try expect(indices.element, in: [.int64], "the indices")
+    try checkTuples(indices)
     guard let shape = data.shape, let places = indices.shape, let depth = places.last?.value else {
       return [TensorType(data.element, nil)]
     }
@@ -261,6 +267,7 @@ public struct Scatter: Operator {
         throw LigatureError(.shape, "the indices \(indices) and the updates \(updates) must have one shape")
       }
     case .slices:
+      try checkTuples(indices)
       guard let shape = data.shape, let places = indices.shape, let depth = places.last?.value else { break }
       guard depth >= 1, depth <= shape.count else {
         throw LigatureError(.shape, "tuples of \(depth) indices do not fit \(data)")

@@ -33,6 +33,12 @@ private func describe(_ shapes: [[Dimension]?]) -> String {
   shapes.map { $0.map { "[\($0.map(\.description).joined(separator: ", "))]" } ?? "[...]" }.joined(separator: ", ")
 }
 
+/// How long lists become that broadcast to each other; `nil` when they do not.
+package func broadcastCount(_ counts: [Int]) -> Int? {
+  let count = counts.first { $0 != 1 } ?? 1
+  return counts.allSatisfy { $0 == count || $0 == 1 } ? count : nil
+}
+
 /// An axis counted from the front. `rank` positions are allowed, and as many negative ones.
 package func normalizedAxis(_ axis: Int, rank: Int) throws -> Int {
   guard axis >= -rank, axis < rank else {

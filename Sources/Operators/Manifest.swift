@@ -18,6 +18,6 @@ extension OperatorSet {
     Softmax.self,
     Resize.self, GridSample.self,
     Gather.self, GatherElements.self, GatherND.self, Slice.self, Scatter.self, OneHot.self, Trilu.self,
-    TopK.self, NonZero.self, NonMaxSuppression.self, Compress.self,
+    TopK.self, NonZero.self, NonMaxSuppression.self, Compress.self, Unique.self,
   ])
 }

@@ -48,7 +48,7 @@ public struct Reduce: Operator {
   public func inferTypes(_ context: InferenceContext) throws -> [TensorType] {
     try context.expectInputs(1...2)
     let input = try context.input(0)
-    try expect(input.element, in: .numbers, "the input")
+    try expect(input.element, in: function == .max || function == .min ? .movable : .numbers, "the input")
     guard let shape = input.shape else { return [TensorType(input.element, nil)] }
     let axes = context.optional(1) == nil ? [] : try context.integers(1)
     guard let axes else {

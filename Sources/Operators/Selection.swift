@@ -109,3 +109,40 @@ public struct Compress: Operator {
   }
   public var traits: Traits { .hasDataDependentShape }
 }
+
+/// `[…] → values, first int64 [u], inverse int64 [n], counts int64 [u]`: each element (or slice of an axis) once.
+public struct Unique: Operator {
+  /// `nil`: elements of the flattened input.
+  public let axis: Int?
+  /// In rising order; otherwise in the order of their first appearance.
+  public let isSorted: Bool
+
+  public static let names = [OperatorName("Unique")]
+  public var name: OperatorName { Unique.names[0] }
+  public init(name: OperatorName, attributes: Attributes) throws {
+    axis = try attributes.optionalInt("axis")
+    isSorted = try attributes.flag("sorted", default: true)
+  }
+  public var attributes: Attributes {
+    var result = Attributes()
+    if let axis { result.set("axis", axis) }
+    if !isSorted { result.set("sorted", false) }
+    return result
+  }
+
+  public func inferTypes(_ context: InferenceContext) throws -> [TensorType] {
+    try context.expectInputs(1...1)
+    let input = try context.input(0)
+    let found = TensorType(.int64, ["unique"])
+    guard let axis else {
+      let count = try input.shape.map { try product($0) } ?? "elements"
+      return [TensorType(input.element, ["unique"]), found, TensorType(.int64, [count]), found]
+    }
+    guard var shape = input.shape else { return [input, found, TensorType(.int64, ["slices"]), found] }
+    let place = try normalizedAxis(axis, rank: shape.count)
+    let slices = shape[place]
+    shape[place] = "unique"
+    return [TensorType(input.element, shape), found, TensorType(.int64, [slices]), found]
+  }
+  public var traits: Traits { .hasDataDependentShape }
+}

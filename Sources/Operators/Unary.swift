@@ -115,18 +115,19 @@ public struct Clip: Operator {
   public var traits: Traits { .canReuseInput0 }
 }
 
-/// `bool […] → bool […]`
+/// `Not`: `bool […] → bool […]`; `BitwiseNot`: `[…] → […]` of integers.
 public struct Not: Operator {
-  public static let names = [OperatorName("Not")]
-  public var name: OperatorName { Not.names[0] }
+  public let isBitwise: Bool
+
+  public static let names = [OperatorName("Not"), OperatorName("BitwiseNot")]
+  public var name: OperatorName { Not.names[isBitwise ? 1 : 0] }
   public var attributes: Attributes { Attributes() }
-  public init() {}
-  public init(name: OperatorName, attributes: Attributes) throws {}
+  public init(name: OperatorName, attributes: Attributes) throws { isBitwise = name.type == "BitwiseNot" }
 
   public func inferTypes(_ context: InferenceContext) throws -> [TensorType] {
     try context.expectInputs(1...1)
     let input = try context.input(0)
-    try expect(input.element, in: [.bool], "the input")
+    try expect(input.element, in: isBitwise ? .integers : [.bool], "the input")
     return [input]
   }
   public var traits: Traits { .canReuseInput0 }
@@ -233,6 +234,9 @@ public struct Identity: Operator {
     kind = name.type == "Identity" ? .identity : .dropout(seed: try attributes.optionalInt("seed"))
   }
 
+  package static let trainingMode = LigatureError(
+    .unsupported, "this Dropout is in training mode; export the model for inference (training_mode = 0)")
+
   public var attributes: Attributes {
     var result = Attributes()
     if case .dropout(let seed?) = kind { result.set("seed", seed) }
@@ -246,10 +250,7 @@ public struct Identity: Operator {
       return [input]
     }
     try context.expectInputs(1...3)
-    if let training = context.constant(2), try training.integers().contains(1) {
-      throw LigatureError(
-        .unsupported, "this Dropout is in training mode; export the model for inference (training_mode = 0)")
-    }
+    if let training = context.constant(2), try training.integers().contains(1) { throw Identity.trainingMode }
     return [input, TensorType(.bool, input.shape)]
   }
 

@@ -25,7 +25,11 @@ public struct IdentityRemoval: Pass {
   }
 
   private func isIdentity(_ node: Node, _ graph: Graph) -> Bool {
-    if node.op is Identity { return true }
+    if node.op is Identity {
+      // Dropout's third input may switch it to training.
+      guard node.inputs.count > 2, let training = node.inputs[2] else { return true }
+      return (try? graph[training].tensor?.integers()) == [0]
+    }
     guard let cast = node.op as? Cast, !cast.isLike, let input = node.inputs[0] else { return false }
     return graph[input].type.element == cast.target
   }

@@ -88,7 +88,8 @@ import TensorCore
 
   /// Bytes of an exit. Valid until the next run.
   func bytes(of exit: Exit) -> UnsafeRawBufferPointer {
-    let count = exit.shape.reduce(exit.element.byteSize, *)
+    // Beside a 0, other dimensions may be too large to be multiplied.
+    let count = exit.shape.contains(0) ? 0 : exit.shape.reduce(exit.element.byteSize, *)
     return unsafe UnsafeRawBufferPointer(start: addresses[exit.slot], count: count)
   }
 

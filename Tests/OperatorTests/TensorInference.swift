@@ -133,8 +133,9 @@ import Testing
   }
 
   /// Random operators, attributes and list contents: each either runs or throws a `LigatureError`.
-  @Test func randomNodes() throws {
-    var random = SplitMix(state: 7)
+  @Test(arguments: [1, 2, 3] as [UInt64])
+  func randomNodes(_ seed: UInt64) throws {
+    var random = SplitMix(state: seed)
     let families = OperatorSet.standard.names.filter { $0.domain.isEmpty }
     let keys = [
       "axis", "axes", "perm", "kernel_shape", "strides", "pads", "dilations", "keepdims", "to", "blocksize", "mode", "k",
@@ -142,7 +143,7 @@ import Testing
     ]
     let modes = ["linear", "cubic", "wrap", "reflect", "edge", "SAME_UPPER", "tf_crop_and_resize", "align_corners", "CRD"]
     var ran = 0
-    for _ in 0..<4000 {
+    for _ in 0..<1500 {
       let name = families[random.below(families.count)]
       var attributes: [String: Attribute] = [:]
       for _ in 0..<random.below(4) {
@@ -175,7 +176,7 @@ import Testing
         continue
       }
     }
-    #expect(ran > 200, "only \(ran) of the random nodes could run: the test shows little")
+    #expect(ran > 60, "only \(ran) of the random nodes could run: the test shows little")
   }
 }
 

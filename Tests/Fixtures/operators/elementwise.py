@@ -142,6 +142,8 @@ r.case("right", "BitShift", [bits, (bits % 8).astype(np.uint8)], {"direction": "
 for op in ["BitwiseAnd", "BitwiseOr", "BitwiseXor"]:
     r.case("values", op, [bits.astype(np.int32), bits[::-1].astype(np.int32)], tolerance=0)
 
+r.case("values", "BitwiseNot", [bits.astype(np.int32)], tolerance=0)
+
 # ── Several tensors ─────────────────────────────────────────────────────────
 for op in ["Min", "Max", "Sum", "Mean"]:
     r.case("one", op, [normal(3, 4)], tolerance=1e-6)

@@ -98,4 +98,11 @@ r.case("centres", "NonMaxSuppression", [boxes, confidence, i64(9), np.float32([0
        {"center_point_box": 1}, tolerance=0)
 r.case("axis", "Compress", [normal(3, 4), np.array([True, False, True, False])], {"axis": 1}, tolerance=0)
 r.case("flat", "Compress", [normal(3, 4), np.array([False, True, True, False, True])], tolerance=0)
+repeated = rng.integers(0, 4, (5, 3)).astype(np.float32)
+r.case("flat", "Unique", [repeated], outputs=4, tolerance=0)
+r.case("unsorted", "Unique", [repeated], {"sorted": 0}, outputs=4, tolerance=0)
+rows = np.float32([[1, 2], [0, 3], [1, 2], [0, 2], [0, 3]])
+for axis in [0, 1]:
+    r.case(f"axis {axis}", "Unique", [rows], {"axis": axis}, outputs=4, tolerance=0)
+r.case("int64", "Unique", [rng.integers(-3, 3, 12)], outputs=4, tolerance=0)
 r.save()

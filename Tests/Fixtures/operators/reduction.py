@@ -36,6 +36,7 @@ for dtype in [np.int32, np.int64, np.float64]:
         r.case(np.dtype(dtype).name, op, [values, i64(0, 2)], constants={1}, tolerance=0)
 r.case("uint8", "ReduceMax", [rng.integers(0, 255, (5, 6)).astype(np.uint8), i64(1)], constants={1}, tolerance=0)
 r.case("int8", "ReduceMin", [rng.integers(-99, 99, (5, 6)).astype(np.int8), i64(0)], constants={1}, tolerance=0)
+r.case("axis at run time", "CumSum", [normal(3, 4), np.int32(-2)], tolerance=1e-6)
 
 for op in ["ArgMax", "ArgMin"]:
     for axis in [0, 1, -1]:
