@@ -1,6 +1,6 @@
 # make read   shows what Ligature does: reads the text of a picture
 # make test   runs all tests
-.PHONY: read test build packages models venv format fixtures schema clean
+.PHONY: read test build packages models test-models venv format fixtures schema clean
 
 SWIFT_FLAGS := -c release --explicit-target-dependency-import-check error
 LIGATURE := .build/release/ligature
@@ -10,9 +10,13 @@ read: packages build models
 	@echo "── ligature read Tests/Fixtures/sample/page.jpg"
 	@$(LIGATURE) read Tests/Fixtures/sample/page.jpg
 
-test: packages build models venv
+test: packages build models venv test-models
 	swift build $(SWIFT_FLAGS) --build-tests
 	swift test $(SWIFT_FLAGS) --skip-build --no-parallel
+
+# Models that only tests run.
+test-models: build
+	@Models/fetch --raw --ddddocr
 
 packages:
 	@.ci/packages

@@ -68,7 +68,7 @@ let package = Package(
     shim("CJPEG", links: ["jpeg"]),
     // C of our own
     foreign("CONNX", ["CProtobufC"]),
-    .target(name: "CKernels", dependencies: ["COpenBLAS"], cSettings: kernelSettings),
+    .target(name: "CKernels", cSettings: kernelSettings),
     // Graphs
     module("TensorCore"),
     module("GraphIR", ["TensorCore"]),
@@ -92,6 +92,7 @@ let package = Package(
     module("TestSupport", path: "Tests/TestSupport/TestSupport", ["CKernels", "GraphIR", "Operators", "Runtime", "TensorCore"]),
     .target(name: "CAllocationCounter", path: "Tests/TestSupport/CAllocationCounter"),
     tests("OperatorTests", ["CKernels", "GraphIR", "Operators", "Runtime", "TensorCore", "TestSupport"]),
+    tests("KernelTests", ["CKernels", "COpenBLAS"]),
     tests("TensorCoreTests", ["TensorCore"]),
     tests("GraphIRTests", ["GraphIR", "TensorCore"]),
     tests("RuntimeTests", ["CAllocationCounter", "GraphIR", "Kernels", "Runtime", "TensorCore"]),

@@ -60,7 +60,8 @@ extension NPY {
 
   private static func headerText(_ bytes: UnsafeRawBufferPointer) throws -> (text: [UInt8], start: Int) {
     guard bytes.count >= 10, unsafe bytes.prefix(6).elementsEqual(magic) else {
-      throw LigatureError(.format, "not a .npy file: it does not begin with NumPy's mark; save the array with numpy.save")
+      throw LigatureError(
+        .format, "not a .npy file: it does not begin with NumPy's mark; save the array with numpy.save")
     }
     let version = unsafe bytes[6]
     guard (1...3).contains(version) else {
@@ -72,7 +73,8 @@ extension NPY {
     for index in 0..<width { length |= Int(unsafe bytes[8 + index]) << (8 * index) }
     let start = 8 + width + length
     guard length <= longestHeader, start <= bytes.count else {
-      throw LigatureError(.format, "the header of \(length) bytes reaches past the end, or is longer than any of NumPy's")
+      throw LigatureError(
+        .format, "the header of \(length) bytes reaches past the end, or is longer than any of NumPy's")
     }
     return (unsafe Array(bytes[(8 + width)..<start]), start)
   }
@@ -215,12 +217,17 @@ private struct HeaderParser {
     return String(decoding: text[start..<end], as: UTF8.self)
   }
 
+  private func isWordByte(_ byte: UInt8) -> Bool {
+    switch UnicodeScalar(byte) {
+    case "0"..."9", "a"..."z", "A"..."Z": true
+    default: false
+    }
+  }
+
   private mutating func word() -> String {
     _ = peek()
     let start = position
-    while position < text.count, Character(UnicodeScalar(text[position])).isLetter || Character(UnicodeScalar(text[position])).isNumber {
-      position += 1
-    }
+    while position < text.count, isWordByte(text[position]) { position += 1 }
     return String(decoding: text[start..<position], as: UTF8.self)
   }
 

@@ -90,7 +90,7 @@ extension SafeTensors {
     let length = UInt64(littleEndian: unsafe bytes.loadUnaligned(as: UInt64.self))
     guard length <= longestHeader, Int(length) <= bytes.count - 8 else {
       throw LigatureError(
-        .format, "not a .safetensors file: a header of \(length) bytes does not fit (at most \(longestHeader) are read)")
+        .format, "not a .safetensors file: a header of \(length) bytes does not fit (at most \(longestHeader) bytes)")
     }
     return unsafe Data(bytes[8..<8 + Int(length)])
   }

@@ -29,7 +29,7 @@ static void prepare_matmul(lig_conv *p) {
 static void prepare_depthwise(lig_conv *p) {
   int lanes = p->panel_width / 2;
   long reach = (p->kernel_w - 1) * p->dilation_w / p->stride_w + 1;
-  p->phase_length = gemm_round_up(p->out_w, lanes) + reach;
+  p->phase_length = gemm_round_up(p->out_w, lanes) + reach + lanes;
   long line = p->phase_length * p->stride_w, extra = (p->kernel_h - 1) * p->dilation_h + 1;
   // The padded block should stay in the first cache, but a few output rows share most of their input.
   long fit = (10 * 1024 / line - extra) / p->stride_h + 1;
@@ -64,6 +64,42 @@ static void prepare_tiles(lig_conv *p) {
   p->row_tasks = (rows + p->rows_per_task - 1) / p->rows_per_task;
 }
 
+// Whether the padded input, read in order, has few enough columns that lie in the padding. Fills in the sizes.
+static int can_shift(lig_conv *p) {
+  long tap_h = (p->kernel_h - 1) * p->dilation_h / p->stride_h, tap_w = (p->kernel_w - 1) * p->dilation_w / p->stride_w;
+  p->phase_h = p->out_h + tap_h;
+  p->phase_w = p->out_w + tap_w;
+  double plane = (double)p->phase_h * (double)p->phase_w * (double)(p->stride_h * p->stride_w);
+  // Offsets are ints.
+  if (plane * (double)(p->channels / p->groups) > 1e9) return 0;
+  p->padded_plane = gemm_round_up((long)plane + 32, 16);
+  // Planes a power of two apart would fight for the same cache lines.
+  if (p->padded_plane % 256 < 32) p->padded_plane += 48;
+  return (double)p->phase_w <= 1.25 * (double)p->out_w && plane <= 4 * (double)p->height * (double)p->width + 4096;
+}
+
+static void prepare_shifted(lig_conv *p) {
+  long positions = (p->out_h - 1) * p->phase_w + p->out_w, rows = group_filters(p), width = p->panel_width;
+  long most = gemm_max(gemm_min(most_columns, 64 * 1024 / rows / width * width), 4 * width);
+  long images = p->batch * p->groups;
+  p->column_tasks = (positions + most - 1) / most;
+  double work = (double)positions * (double)rows * (double)p->k * (double)images / task_work;
+  long wanted = work < 1 ? 1 : work > most_tasks ? most_tasks : (long)work;
+  if (images * p->column_tasks < wanted) {
+    long finest = (positions + 2 * width - 1) / (2 * width);
+    p->column_tasks = gemm_max(p->column_tasks, gemm_min(finest, (wanted + images - 1) / images));
+  }
+  p->columns_per_task = gemm_round_up((positions + p->column_tasks - 1) / p->column_tasks, width);
+  p->column_tasks = (positions + p->columns_per_task - 1) / p->columns_per_task;
+  p->row_tasks = 1;
+  if (images * p->column_tasks < wanted) {
+    long tasks = images * p->column_tasks;
+    p->row_tasks = gemm_max(1, gemm_min((wanted + tasks - 1) / tasks, rows / (2 * p->panel_height)));
+  }
+  p->rows_per_task = gemm_round_up((rows + p->row_tasks - 1) / p->row_tasks, p->panel_height);
+  p->row_tasks = (rows + p->rows_per_task - 1) / p->rows_per_task;
+}
+
 void lig_conv_prepare(lig_conv *p) {
   p->isa = (int)lig_isa();
   p->panel_width = gemm_width(p->isa);
@@ -80,8 +116,13 @@ void lig_conv_prepare(lig_conv *p) {
   } else {
     int pointwise = p->kernel_h == 1 && p->kernel_w == 1 && p->stride_h == 1 && p->stride_w == 1 && unpadded &&
                     p->out_h == p->height && p->out_w == p->width;
-    p->algorithm = pointwise ? LIG_CONV_POINTWISE : LIG_CONV_IM2COL;
-    prepare_tiles(p);
+    if (!pointwise && can_shift(p)) {
+      p->algorithm = LIG_CONV_SHIFTED;
+      prepare_shifted(p);
+    } else {
+      p->algorithm = pointwise ? LIG_CONV_POINTWISE : LIG_CONV_IM2COL;
+      prepare_tiles(p);
+    }
   }
 }
 
@@ -116,12 +157,20 @@ static int reads_in_place(const lig_conv *p) {
 
 static long worker_floats(const lig_conv *p) {
   if (p->algorithm == LIG_CONV_DEPTHWISE) return p->buffer_floats;
+  if (p->algorithm == LIG_CONV_SHIFTED) return gemm_round_up(p->rows_per_task, p->panel_height) * p->columns_per_task;
   return reads_in_place(p) ? 0 : p->columns_per_task * p->depth + line_floats;
+}
+
+// What all workers read: the padded input, and the offset of each row of the matrix in it.
+static long offset_floats(const lig_conv *p) { return gemm_round_up(p->k, 16); }
+static long shared_floats(const lig_conv *p) {
+  if (p->algorithm != LIG_CONV_SHIFTED) return 0;
+  return offset_floats(p) + gemm_round_up(p->batch * p->channels * p->padded_plane + 64, 16);
 }
 
 long lig_conv_workspace(const lig_conv *p, int threads) {
   if (p->algorithm == LIG_CONV_MATMUL) return lig_matmul_workspace(&p->matmul, threads);
-  return worker_floats(p) * (long)sizeof(float) * threads;
+  return (shared_floats(p) + worker_floats(p) * threads) * (long)sizeof(float);
 }
 
 typedef struct {
@@ -178,6 +227,76 @@ static void tile_task(void *context, long index, int worker) {
   }
 }
 
+static void split_task(void *context, long index, int worker) {
+  (void)worker;
+  const conv_job *job = context;
+  const lig_conv *p = job->plan;
+  float *padded = job->workspace + offset_floats(p);
+  VARIANT(p->isa, split_plane)(p, job->x + index * p->height * p->width, padded + index * p->padded_plane);
+}
+
+// The product reads many planes a little at a time, which no prefetcher follows: fetch what it will read plane by plane.
+static void fetch_planes(const lig_conv *p, const float *padded, long k, long depth, long columns) {
+  long area = p->kernel_h * p->kernel_w, phases = gemm_min(area, p->stride_h * p->stride_w);
+  long reach = columns + (p->phase_h - p->out_h) * p->phase_w + p->phase_w - p->out_w;
+  for (long c = k / area; c * area < k + depth; ++c) {
+    for (long phase = 0; phase < phases; ++phase) {
+      const float *from = padded + c * p->padded_plane + phase * p->phase_h * p->phase_w;
+      for (long i = 0; i < reach; i += 16) __builtin_prefetch(from + i, 0, 2);
+    }
+  }
+}
+
+static void shifted_task(void *context, long index, int worker) {
+  const conv_job *job = context;
+  const lig_conv *p = job->plan;
+  long row = index % p->row_tasks * p->rows_per_task;
+  long column = index / p->row_tasks % p->column_tasks * p->columns_per_task;
+  long image = index / (p->row_tasks * p->column_tasks), group = image % p->groups;
+  long positions = (p->out_h - 1) * p->phase_w + p->out_w, plane = p->out_h * p->out_w;
+  float *products = job->workspace + shared_floats(p) + worker * worker_floats(p);
+  const float *packed = job->packed + group * padded_filters(p) * p->k;
+  const float *padded = job->workspace + offset_floats(p) + image * (p->channels / p->groups) * p->padded_plane;
+  gemm_block block = {
+    .height = p->panel_height,
+    .b = padded + column,
+    .c = products,
+    .c_row = p->columns_per_task,
+    .rows = gemm_min(p->rows_per_task, group_filters(p) - row),
+    .columns = gemm_min(p->columns_per_task, positions - column),
+    .row_bias = job->bias ? job->bias + group * group_filters(p) + row : NULL,
+  };
+  for (long k = 0; k < p->k; k += p->depth) {
+    block.depth = gemm_min(p->depth, p->k - k);
+    block.accumulate = k > 0;
+    if (k > 0) block.row_bias = NULL;
+    block.a = packed + k * padded_filters(p) + row * block.depth;
+    block.offsets = (const int *)job->workspace + k;
+    fetch_planes(p, block.b, k, block.depth, block.columns);
+    gemm_run(p->isa, &block);
+  }
+  for (long i = 0; i < block.rows; ++i) {
+    long at = (image * group_filters(p) + row + i) * plane;
+    VARIANT(p->isa, unload_row)(
+        p, products + i * p->columns_per_task, column, block.columns, job->residual ? job->residual + at : NULL,
+        job->y + at);
+  }
+}
+
+static void run_shifted(conv_job *job, lig_pool *pool) {
+  const lig_conv *p = job->plan;
+  int *offsets = (int *)job->workspace;
+  for (long c = 0, k = 0; c < p->channels / p->groups; ++c)
+    for (long ky = 0; ky < p->kernel_h; ++ky)
+      for (long kx = 0; kx < p->kernel_w; ++kx, ++k) {
+        long y = ky * p->dilation_h, x = kx * p->dilation_w;
+        long phase = y % p->stride_h * p->stride_w + x % p->stride_w;
+        offsets[k] = (int)(c * p->padded_plane + (phase * p->phase_h + y / p->stride_h) * p->phase_w + x / p->stride_w);
+      }
+  lig_parallel(pool, p->batch * p->channels, split_task, job);
+  lig_parallel(pool, p->batch * p->groups * p->row_tasks * p->column_tasks, shifted_task, job);
+}
+
 static void depthwise_task(void *context, long index, int worker) {
   const conv_job *job = context;
   const lig_conv *p = job->plan;
@@ -208,6 +327,9 @@ void lig_conv_run(
       lig_matmul_run(&matmul, pool, x, packed, bias, y, workspace);
       break;
     }
+    case LIG_CONV_SHIFTED:
+      run_shifted(&job, pool);
+      break;
     case LIG_CONV_DEPTHWISE:
       lig_parallel(
           pool, (p->batch * p->filters + p->planes_per_task - 1) / p->planes_per_task, depthwise_task, &job);

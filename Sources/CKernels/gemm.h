@@ -39,6 +39,9 @@ typedef struct {
   /// Panel p of B starts at b + p * b_panel; its rows are b_row apart.
   const float *b;
   long b_panel, b_row;
+  /// If not NULL, row k of B starts at b + offsets[k] instead, panels follow each other within the rows, and what lies
+  /// after the last column may be read up to a whole panel.
+  const int *offsets;
   /// B is not packed: nothing may be read after its last column.
   int b_is_bare;
   float *c;

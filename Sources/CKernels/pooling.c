@@ -85,6 +85,12 @@ static void finish_row(const lig_pooling *s, float *y, long depth, long height) 
   long width = s->output[2];
   if (s->kind == LIG_POOL_AVERAGE) {
     long others = counted(s, 0, depth) * counted(s, 1, height);
+    // Without windows over the edge, every count is the same.
+    if (s->pad_begin[2] == 0 && padded_width(s) <= s->input[2]) {
+      float count = (float)(others * s->kernel[2]);
+      for (long i = 0; i < width && count > 0; i++) y[i] /= count;
+      return;
+    }
     for (long i = 0; i < width; i++) {
       long count = others * counted(s, 2, i);
       y[i] = count > 0 ? y[i] / (float)count : 0.0f;

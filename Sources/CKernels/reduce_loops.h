@@ -14,12 +14,14 @@
         parts[k] = (expression); \
       } \
     } \
-    for (int k = 0; i < n; i++, k++) { \
-      float x = p[i], a = parts[k]; \
+    const float *rest = p + i; \
+    n -= i; \
+    LIG_LOOP for (long k = 0; k < n; k++) { \
+      float x = rest[k], a = parts[k]; \
       parts[k] = (expression); \
     } \
     for (int width = WAYS / 2; width > 0; width /= 2) { \
-      for (int k = 0; k < width; k++) { \
+      LIG_LOOP for (int k = 0; k < width; k++) { \
         float a = parts[k], x = parts[k + width]; \
         parts[k] = (join); \
       } \

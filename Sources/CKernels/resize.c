@@ -71,7 +71,8 @@ void lig_resample_axis(
 typedef struct {
   const char *x;
   char *y;
-  int rank, same;  // `same`: the innermost axis is taken as it is
+  int rank;
+  long repeat;  // the innermost axis takes each element that many times (1: as it is), or 0: by its list
   const long *out;
   const int *indices[LIG_MAX_RANK];
   long stride[LIG_MAX_RANK];
@@ -82,6 +83,19 @@ static void nearest_row(const nearest_job *work, const char *x, char *y) {
   int last = work->rank - 1;
   long n = work->out[last];
   const int *index = work->indices[last];
+  if (work->repeat == 2 && work->size == 4) {
+    const uint32_t *p = (const uint32_t *)x;
+    uint32_t *q = (uint32_t *)y;
+    for (long i = 0; i < n / 2; i++) q[2 * i] = q[2 * i + 1] = p[i];
+    return;
+  }
+  if (work->repeat > 2 && work->size == 4) {
+    for (long i = 0; i < n; i += work->repeat) {
+      uint32_t v = ((const uint32_t *)x)[i / work->repeat];
+      for (long k = 0; k < work->repeat; k++) ((uint32_t *)y)[i + k] = v;
+    }
+    return;
+  }
 #define PICK(T) \
   for (long i = 0; i < n; i++) ((T *)y)[i] = ((const T *)x)[index[i]]; \
   break;
@@ -110,7 +124,7 @@ static void nearest_task(void *context, long index, int worker) {
     const char *x = work->x + from * work->size;
     if (from == before) {
       memcpy(y, y - bytes, (size_t)bytes);
-    } else if (work->same) {
+    } else if (work->repeat == 1) {
       memcpy(y, x, (size_t)bytes);
     } else {
       nearest_row(work, x, y);
@@ -136,8 +150,11 @@ void lig_resample_nearest(
     work.stride[i] = stride;
     stride *= shape[i];
   }
-  work.same = shape[rank - 1] == out_shape[rank - 1];
-  for (long i = 0; i < out_shape[rank - 1] && work.same; i++) work.same = work.indices[rank - 1][i] == i;
+  long n = shape[rank - 1], out = out_shape[rank - 1];
+  work.repeat = n > 0 && out % n == 0 ? out / n : 0;
+  for (long i = 0; i < out && work.repeat; i++) {
+    if (work.indices[rank - 1][i] != i / work.repeat) work.repeat = 0;
+  }
   work.per_task = lig_max(1, LIG_GRAIN / out_shape[rank - 1]);
   lig_parallel(pool, lig_tiles(work.rows, work.per_task), nearest_task, &work);
 }

@@ -65,6 +65,17 @@ INLINE float F(largest)(vf x) {
   return best;
 }
 
+/// Elements 0, 2, 4, … of a followed by b.
+INLINE vf F(evens)(vf a, vf b) {
+#if LANES == 16
+  return __builtin_shufflevector(a, b, 0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30);
+#elif LANES == 8
+  return __builtin_shufflevector(a, b, 0, 2, 4, 6, 8, 10, 12, 14);
+#else
+  return __builtin_shufflevector(a, b, 0, 2, 4, 6);
+#endif
+}
+
 /// e^x: at most about 1 ulp off; 0 below -104, infinity above 88.73, NaN stays NaN.
 INLINE vf F(exp)(vf x) {
   const vf magic = (vf)(12582912.0f);  // 1.5 * 2^23: adding it rounds to an integer, kept in the low bits
@@ -124,3 +135,48 @@ INLINE vf F(activate)(lig_activation f, vf x) {
   }
   return x;
 }
+
+/// Identity, ReLU and clip are all a clamp to these limits; false for other activations.
+INLINE int F(clamp_limits)(lig_activation f, float *low, float *high) {
+  *low = f.kind == LIG_RELU ? 0 : f.kind == LIG_CLIP ? f.alpha : -INFINITY;
+  *high = f.kind == LIG_CLIP ? f.beta : INFINITY;
+  return f.kind == LIG_IDENTITY || f.kind == LIG_RELU || f.kind == LIG_CLIP;
+}
+INLINE vf F(clamp)(vf x, float low, float high) {
+  return F(at_most)(F(at_least)(x, (vf)(low)), (vf)(high));
+}
+
+// to = activation(from + residual); the choice is made once, not for each vector.
+#define FINISH(EXPRESSION)                                                                    \
+  for (long i = 0; i < count; i += LANES) {                                                   \
+    long some = count - i < LANES ? count - i : LANES;                                        \
+    vf x = some == LANES ? F(load)(from + i) : F(load_some)(from + i, some);                  \
+    if (residual) x += some == LANES ? F(load)(residual + i) : F(load_some)(residual + i, some); \
+    x = EXPRESSION;                                                                           \
+    if (some == LANES) F(store)(to + i, x);                                                   \
+    else F(store_some)(to + i, x, some);                                                      \
+  }
+INLINE void F(finish_row)(lig_activation f, const float *from, const float *residual, float *to, long count) {
+  float low, high;
+  if (F(clamp_limits)(f, &low, &high)) {
+    FINISH(F(clamp)(x, low, high))
+    return;
+  }
+#define CASE(KIND)                                            \
+  case KIND: {                                                \
+    const lig_activation fixed = {KIND, f.alpha, f.beta};     \
+    FINISH(F(activate)(fixed, x))                             \
+    break;                                                    \
+  }
+  switch (f.kind) {
+    CASE(LIG_LEAKY_RELU)
+    CASE(LIG_HARD_SIGMOID)
+    CASE(LIG_HARD_SWISH)
+    CASE(LIG_SIGMOID)
+    CASE(LIG_SILU)
+    CASE(LIG_TANH)
+    default: break;
+  }
+#undef CASE
+}
+#undef FINISH

@@ -31,7 +31,8 @@ final class ExternalData {
     do {
       return try Tensor.view(element, shape, try storage(location), byteOffset: offset)
     } catch let error as LigatureError where error.code == .format {
-      throw LigatureError(.format, "'\(location)' is too short: \(error.message); put the complete file beside the model")
+      throw LigatureError(
+        .format, "'\(location)' is too short: \(error.message); put the complete file beside the model")
     }
   }
 
@@ -57,7 +58,9 @@ final class ExternalData {
   /// Opens folder after folder without following links, so that nothing can be swapped in between.
   private func open(_ parts: [String], _ location: String) throws -> Int32 {
     var descriptor = unsafe Foundation.open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
-    guard descriptor >= 0 else { throw LigatureError(.file, "cannot open the folder '\(folder)': \(systemErrorText())") }
+    guard descriptor >= 0 else {
+      throw LigatureError(.file, "cannot open the folder '\(folder)': \(systemErrorText())")
+    }
     for (index, part) in parts.enumerated() {
       let kind = index == parts.count - 1 ? O_NONBLOCK : O_DIRECTORY
       let next = unsafe openat(descriptor, part, O_RDONLY | O_NOFOLLOW | O_CLOEXEC | kind)

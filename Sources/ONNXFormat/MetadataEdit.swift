@@ -27,29 +27,30 @@ enum MetadataEdit {
   /// Byte ranges of all fields except metadata whose key is in `entries`; neighbours are joined.
   static func fieldsToKeep(_ bytes: UnsafeRawBufferPointer, without entries: [String: String]) throws -> [Range<Int>] {
     var kept: [Range<Int>] = []
-    var reader = unsafe Reader(bytes, 0..<bytes.count)
+    var reader = unsafe WireReader(bytes, 0..<bytes.count)
     while !reader.isAtEnd {
-      let field = try reader.field()
-      if field.number == metadataField, let content = field.content,
-        let key = try unsafe key(bytes, content), entries[key] != nil
-      {
+      let start = reader.position
+      let (number, wireType) = try unsafe reader.tag()
+      let content = try unsafe reader.payload(wireType)
+      if number == metadataField, wireType == 2, let key = try unsafe key(bytes, content), entries[key] != nil {
         continue
       }
-      if let last = kept.last, last.upperBound == field.range.lowerBound {
-        kept[kept.count - 1] = last.lowerBound..<field.range.upperBound
+      if let last = kept.last, last.upperBound == start {
+        kept[kept.count - 1] = last.lowerBound..<reader.position
       } else {
-        kept.append(field.range)
+        kept.append(start..<reader.position)
       }
     }
     return kept
   }
 
   private static func key(_ bytes: UnsafeRawBufferPointer, _ entry: Range<Int>) throws -> String? {
-    var reader = unsafe Reader(bytes, entry)
+    var reader = unsafe WireReader(bytes, entry)
     var key: String?
     while !reader.isAtEnd {
-      let field = try reader.field()
-      if field.number == 1, let content = field.content {
+      let (number, wireType) = try unsafe reader.tag()
+      let content = try unsafe reader.payload(wireType)
+      if number == 1, wireType == 2 {
         key = unsafe String(decoding: UnsafeRawBufferPointer(rebasing: bytes[content]), as: UTF8.self)
       }
     }
@@ -74,68 +75,5 @@ enum MetadataEdit {
       rest >>= 7
     }
     return bytes + [UInt8(rest)]
-  }
-
-  struct Field {
-    var number: Int
-    /// With its tag.
-    var range: Range<Int>
-    /// Nil for numbers.
-    var content: Range<Int>?
-  }
-
-  /// Walks the fields of one message. Every step is checked against the end.
-  @safe struct Reader {
-    private let bytes: UnsafeRawBufferPointer
-    private var position: Int
-    private let end: Int
-
-    init(_ bytes: UnsafeRawBufferPointer, _ range: Range<Int>) {
-      unsafe self.bytes = bytes
-      position = range.lowerBound
-      end = range.upperBound
-    }
-
-    var isAtEnd: Bool { position >= end }
-
-    mutating func field() throws -> Field {
-      let start = position
-      let tag = try varint()
-      var content: Range<Int>?
-      switch tag & 7 {
-      case 0: _ = try varint()
-      case 1: try skip(8)
-      case 2:
-        let count = try varint()
-        let begin = position
-        try skip(count)
-        content = begin..<position
-      case 5: try skip(4)
-      default: throw damaged()
-      }
-      guard tag >> 3 > 0 else { throw damaged() }
-      return Field(number: Int(tag >> 3), range: start..<position, content: content)
-    }
-
-    private mutating func skip(_ count: UInt64) throws {
-      guard count <= UInt64(end - position) else { throw damaged() }
-      position += Int(count)
-    }
-
-    private mutating func varint() throws -> UInt64 {
-      var value: UInt64 = 0
-      for shift in stride(from: UInt64(0), to: 64, by: 7) {
-        guard position < end else { throw damaged() }
-        let byte = unsafe bytes[position]
-        position += 1
-        value |= UInt64(byte & 0x7F) << shift
-        if byte < 0x80 { return value }
-      }
-      throw damaged()
-    }
-
-    private func damaged() -> LigatureError {
-      LigatureError(.format, "not an ONNX model, or damaged near byte \(position); obtain or export the file again")
-    }
   }
 }

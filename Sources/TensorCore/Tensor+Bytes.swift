@@ -16,7 +16,8 @@ extension Tensor {
     let byteCount = try Checked.byteCount(element, shape)
     guard byteOffset >= 0, try Checked.add(byteOffset, byteCount) <= storage.byteCount else {
       throw LigatureError(
-        .format, "\(element)\(shape) needs \(byteCount) bytes at offset \(byteOffset), the data has \(storage.byteCount)")
+        .format,
+        "\(element)\(shape) needs \(byteCount) bytes at offset \(byteOffset), the data has \(storage.byteCount)")
     }
     // Swift's Bool knows only 0 and 1, files may hold other bytes.
     if element != .bool, element.byteSize > 0, byteOffset % element.byteSize == 0 {

@@ -2,8 +2,8 @@ import Foundation
 import GraphIR
 import ONNXFormat
 import Operators
-import Testing
 import TensorCore
+import Testing
 
 /// What a file says comes in, and goes out again.
 @Suite struct ModelTests {
@@ -25,11 +25,23 @@ import TensorCore
       outputs: [ONNX.value("y")], name: "main"
     ) {
       $0.text(10, "what the graph does")
-      $0.message(16, Proto { $0.text(1, "graph key"); $0.text(2, "graph value") })
-      $0.message(14, Proto {
-        $0.text(1, "y")
-        $0.message(2, Proto { $0.text(1, "SCALE_TENSOR"); $0.text(2, "x") })
-      })
+      $0.message(
+        16,
+        Proto {
+          $0.text(1, "graph key")
+          $0.text(2, "graph value")
+        })
+      $0.message(
+        14,
+        Proto {
+          $0.text(1, "y")
+          $0.message(
+            2,
+            Proto {
+              $0.text(1, "SCALE_TENSOR")
+              $0.text(2, "x")
+            })
+        })
     }
     let bytes = ONNX.model(graph, opset: 15) {
       $0.text(2, "someone")
@@ -39,7 +51,12 @@ import TensorCore
       $0.text(6, "documentation")
       $0.message(8, ONNX.operatorSet("com.example", 3))
       for (key, value) in [("z", "last"), ("a", "first"), ("character", "甲\n乙")] {
-        $0.message(14, Proto { $0.text(1, key); $0.text(2, value) })
+        $0.message(
+          14,
+          Proto {
+            $0.text(1, key)
+            $0.text(2, value)
+          })
       }
     }
     let first = try Model(plain: bytes)
@@ -60,7 +77,14 @@ import TensorCore
 
   @Test func metadataKeysMustDiffer() {
     let bytes = ONNX.model(ONNX.graph([], outputs: []), opset: 21) {
-      for value in ["1", "2"] { $0.message(14, Proto { $0.text(1, "key"); $0.text(2, value) }) }
+      for value in ["1", "2"] {
+        $0.message(
+          14,
+          Proto {
+            $0.text(1, "key")
+            $0.text(2, value)
+          })
+      }
     }
     #expect(error(bytes)?.code == .format)
   }
@@ -72,17 +96,21 @@ import TensorCore
   }
 
   @Test func namesMustBeDefinedOnceAndBefore() {
-    func graph(_ nodes: [Proto], inputs: [Proto] = [ONNX.value("x", ONNX.float, [1])], outputs: [String] = ["y"]) -> LigatureError? {
+    func graph(_ nodes: [Proto], inputs: [Proto] = [ONNX.value("x", ONNX.float, [1])], outputs: [String] = ["y"])
+      -> LigatureError?
+    {
       error(ONNX.model(ONNX.graph(nodes, inputs: inputs, outputs: outputs.map { ONNX.value($0) }), opset: 21))
     }
     let relu = ONNX.node("Relu", ["x"], ["y"], name: "first")
     #expect(graph([relu]) == nil)
     #expect(graph([relu, relu])?.code == .format)
     #expect(graph([ONNX.node("Relu", ["x"], ["x"])])?.code == .format)
-    #expect(graph([relu], inputs: [ONNX.value("x", ONNX.float, [1]), ONNX.value("x", ONNX.float, [1])])?.code == .format)
+    #expect(
+      graph([relu], inputs: [ONNX.value("x", ONNX.float, [1]), ONNX.value("x", ONNX.float, [1])])?.code == .format)
     #expect(graph([relu], outputs: ["nowhere"])?.code == .cycle)
     #expect(graph([relu], outputs: ["y", "y"])?.code == .format)
-    let cycle = graph([ONNX.node("Add", ["x", "b"], ["a"], name: "first"), ONNX.node("Relu", ["a"], ["b"])], outputs: ["b"])
+    let cycle = graph(
+      [ONNX.node("Add", ["x", "b"], ["a"], name: "first"), ONNX.node("Relu", ["a"], ["b"])], outputs: ["b"])
     #expect(cycle?.code == .cycle)
     #expect(cycle?.node?.contains("first") == true)
     #expect(graph([ONNX.node("", ["x"], ["y"])])?.code == .format)
@@ -141,12 +169,14 @@ import TensorCore
     let sparse = Proto {
       $0.text(1, "sparse_value")
       $0.int(20, 11)
-      $0.message(22, Proto {
-        $0.message(1, ONNX.floats("", [5, 7]))
-        $0.message(2, ONNX.ints("", [0, 1, 1, 2], [2, 2]))
-        $0.int(3, 2)
-        $0.int(3, 3)
-      })
+      $0.message(
+        22,
+        Proto {
+          $0.message(1, ONNX.floats("", [5, 7]))
+          $0.message(2, ONNX.ints("", [0, 1, 1, 2], [2, 2]))
+          $0.int(3, 2)
+          $0.int(3, 3)
+        })
     }
     var sparseNode = ONNX.node("Constant", [], ["s"])
     sparseNode.message(5, sparse)
@@ -178,11 +208,13 @@ import TensorCore
   @Test func sparseInitialisersAreWrittenOut() throws {
     func model(_ indices: [Int], _ shape: [Int]) -> [UInt8] {
       let graph = ONNX.graph([], outputs: [ONNX.value("w")]) {
-        $0.message(15, Proto { proto in
-          proto.message(1, ONNX.floats("w", [5, 7]))
-          proto.message(2, ONNX.ints("", indices))
-          for size in shape { proto.int(3, size) }
-        })
+        $0.message(
+          15,
+          Proto { proto in
+            proto.message(1, ONNX.floats("w", [5, 7]))
+            proto.message(2, ONNX.ints("", indices))
+            for size in shape { proto.int(3, size) }
+          })
       }
       return ONNX.model(graph, opset: 21)
     }
@@ -196,16 +228,27 @@ import TensorCore
 
   /// Attributes of every kind, binary strings and kinds that the graph does not model among them.
   @Test func opaqueNodesKeepTheirAttributes() throws {
-    var node = ONNX.node("Strange", ["x"], ["y"], name: "strange", domain: "com.example", [
-      "i": .int(.min), "f": .float(-0.5), "s": .string("text"), "is": .ints([1, -2]), "fs": .floats([]),
-      "t": .tensor(ONNX.floats("inner", [1, 2], [1, 2])),
-    ])
-    node.message(5, Proto { $0.text(1, "blob"); $0.data(4, [0xFF, 0x00, 0xC0]); $0.int(20, 3) })
-    node.message(5, Proto {
-      $0.text(1, "type")
-      $0.message(14, Proto { $0.message(4, Proto { $0.message(1, Proto { $0.message(1, Proto { $0.int(1, 1) }) }) }) })
-      $0.int(20, 13)
-    })
+    var node = ONNX.node(
+      "Strange", ["x"], ["y"], name: "strange", domain: "com.example",
+      [
+        "i": .int(.min), "f": .float(-0.5), "s": .string("text"), "is": .ints([1, -2]), "fs": .floats([]),
+        "t": .tensor(ONNX.floats("inner", [1, 2], [1, 2])),
+      ])
+    node.message(
+      5,
+      Proto {
+        $0.text(1, "blob")
+        $0.data(4, [0xFF, 0x00, 0xC0])
+        $0.int(20, 3)
+      })
+    node.message(
+      5,
+      Proto {
+        $0.text(1, "type")
+        $0.message(
+          14, Proto { $0.message(4, Proto { $0.message(1, Proto { $0.message(1, Proto { $0.int(1, 1) }) }) }) })
+        $0.int(20, 13)
+      })
     let model = try Model(plain: ONNX.single(node, opset: 21))
     for graph in [model.graph, try again(model).graph] {
       let attributes = try #require(graph.node("Strange")).op.attributes
@@ -213,7 +256,8 @@ import TensorCore
       #expect(try attributes.int("i") == .min)
       #expect(try attributes.optionalFloats("fs") == [])
       #expect(try attributes.optionalTensor("t")?.shape == [1, 2])
-      guard case .opaque(kind: 3, let blob)? = attributes["blob"], case .opaque(kind: 13, _)? = attributes["type"] else {
+      guard case .opaque(kind: 3, let blob)? = attributes["blob"], case .opaque(kind: 13, _)? = attributes["type"]
+      else {
         Issue.record("the blob and the type should be kept as bytes")
         continue
       }
@@ -225,7 +269,12 @@ import TensorCore
     let twice = ONNX.node("Relu", ["x"], ["y"], ["a": .int(1), "a": .int(2)])
     #expect(error(ONNX.single(twice, opset: 21))?.code == .attribute)
     var unknown = ONNX.node("Relu", ["x"], ["y"])
-    unknown.message(5, Proto { $0.text(1, "a"); $0.int(20, 77) })
+    unknown.message(
+      5,
+      Proto {
+        $0.text(1, "a")
+        $0.int(20, 77)
+      })
     #expect(error(ONNX.single(unknown, opset: 21))?.code == .attribute)
     let reference = ONNX.node("Relu", ["x"], ["y"], ["a": .reference("b", kind: 2)])
     #expect(error(ONNX.single(reference, opset: 21))?.code == .attribute)
@@ -250,7 +299,8 @@ import TensorCore
       $0.text(1, "x")
       $0.message(2, Proto { $0.message(4, Proto { $0.message(1, Proto { $0.message(1, Proto { $0.int(1, 1) }) }) }) })
     }
-    let graph = ONNX.graph([ONNX.node("SequenceLength", ["x"], ["y"])], inputs: [sequence], outputs: [ONNX.value("y", 7, [])])
+    let graph = ONNX.graph(
+      [ONNX.node("SequenceLength", ["x"], ["y"])], inputs: [sequence], outputs: [ONNX.value("y", 7, [])])
     let bytes = try Model(plain: ONNX.model(graph, opset: 21)).encoded()
     #expect(Data(bytes).range(of: Data(sequence.bytes)) != nil)
   }
@@ -278,6 +328,51 @@ import TensorCore
     #expect(try model.graph.allNodes.map { try model.graph.floats($0, 1) } == [[3], [2]])
     #expect(model.graph.names(model.graph.allNodes.map { $0.outputs[0] }) == ["h", "y"])
     #expect(try again(model).graph.types == ["Mul", "Mul"])
+  }
+
+  /// Where the reader knows the operator itself, the call stays, and so does the function for others to run.
+  @Test func functionsOfKnownOperatorsAreKept() throws {
+    let function = Proto {
+      $0.text(1, "Known")
+      $0.text(4, "a")
+      $0.text(5, "b")
+      $0.message(7, ONNX.node("Relu", ["a"], ["b"]))
+      $0.message(9, ONNX.operatorSet("", 21))
+      $0.text(10, "f")
+    }
+    let graph = ONNX.graph(
+      [ONNX.node("Known", ["x"], ["y"], domain: "f")], inputs: [ONNX.value("x", ONNX.float, [2])],
+      outputs: [ONNX.value("y")])
+    let bytes = ONNX.model(graph, opset: 21) {
+      $0.message(8, ONNX.operatorSet("f", 1))
+      $0.message(25, function)
+    }
+    let model = try Model(bytes: bytes, operators: OperatorSet([KnownOperator.self]))
+    #expect(model.graph.types == ["Known"])
+    // Written with the function: a reader that does not know the operator expands it.
+    #expect(try again(model).graph.types == ["Relu"])
+  }
+
+  @Test func trainingGraphsAreKeptAtTheSameOpset() throws {
+    let step = ONNX.graph([ONNX.node("TrainingStep", ["x"], ["next"])], outputs: [ONNX.value("next")])
+    func model(_ opset: Int) throws -> Model {
+      let graph = ONNX.graph([], inputs: [ONNX.value("x", ONNX.float, [2])], outputs: [ONNX.value("x")])
+      let bytes = ONNX.model(graph, opset: opset) {
+        $0.message(
+          20,
+          Proto {
+            $0.message(2, step)
+            $0.message(4, Proto { $0.text(1, "w"); $0.text(2, "next") })
+          })
+      }
+      return try Model(plain: bytes)
+    }
+    let kept = try model(canonicalOpset)
+    #expect(kept.notes.isEmpty)
+    #expect(Data(try kept.encoded()).range(of: Data("TrainingStep".utf8)) != nil)
+    let dropped = try model(17)
+    #expect(dropped.notes.count == 1)
+    #expect(Data(try dropped.encoded()).range(of: Data("TrainingStep".utf8)) == nil)
   }
 
   @Test func subgraphsAreClosedAndOpenedAgain() throws {
@@ -318,6 +413,29 @@ import TensorCore
     #expect(bytes.range(of: weight, in: first.upperBound..<bytes.endIndex) == nil)
   }
 
+  /// A weight that both branches read is one weight in the file as well.
+  @Test func sharedConstantsAreWrittenOnce() throws {
+    func branch(_ name: String) -> Proto {
+      let deep = ONNX.graph([ONNX.node("Mul", ["x", "w"], [name + ".m"])], outputs: [ONNX.value(name + ".m")])
+      let choice = ONNX.node("If", ["c"], [name], ["then_branch": .graph(deep), "else_branch": .graph(deep)])
+      return ONNX.graph([choice], outputs: [ONNX.value(name)])
+    }
+    let weight: [Float] = (0..<100).map { Float($0) + 0.25 }
+    let graph = ONNX.graph(
+      [ONNX.node("If", ["c"], ["y"], ["then_branch": .graph(branch("t")), "else_branch": .graph(branch("e"))])],
+      inputs: [ONNX.value("x", ONNX.float, [100]), ONNX.value("c", ONNX.bool, [])], outputs: [ONNX.value("y")],
+      constants: [ONNX.floats("w", weight)])
+    let model = try Model(plain: ONNX.model(graph, opset: 21))
+    let bytes = Data(try model.encoded())
+    let pattern = Data(floatBytes(weight))
+    let first = try #require(bytes.range(of: pattern))
+    #expect(bytes.range(of: pattern, in: first.upperBound..<bytes.endIndex) == nil)
+    let read = try again(model).graph
+    let then = try #require(read.node("If")).op.attributes.graph("then_branch")
+    let deep = try #require(then.node("If")).op.attributes.graph("else_branch")
+    #expect(try deep.floats(#require(deep.node("Mul")), 1) == weight)
+  }
+
   @Test func subgraphsMustFindWhatTheyRead() {
     let branch = ONNX.graph([ONNX.node("Neg", ["later"], ["n"])], outputs: [ONNX.value("n")])
     let graph = ONNX.graph(
@@ -335,7 +453,8 @@ import TensorCore
     var body = Graph(name: "body")
     let input = try body.addInput("x", TensorType(.float32, [2]))
     let name = OperatorName("Neg")
-    try body.addOutput(try body.append(Opaque(name: name, attributes: Attributes(), declaredTypes: []), [input], name: "h"))
+    try body.addOutput(
+      try body.append(Opaque(name: name, attributes: Attributes(), declaredTypes: []), [input], name: "h"))
     var graph = Graph()
     let x = try graph.addInput("x", TensorType(.float32, [2]))
     let h = try graph.append(Opaque(name: name, attributes: Attributes(), declaredTypes: []), [x], name: "h")
@@ -351,4 +470,13 @@ import TensorCore
     #expect(inner.names(inner.allNodes[0].inputs) == ["h"])
     #expect(inner.names(inner.allNodes[0].outputs) != ["h"])
   }
+}
+
+/// An operator that a reader knows by itself although the file defines it.
+private struct KnownOperator: Operator {
+  static let names = [OperatorName("Known", domain: "f")]
+  let name: OperatorName
+  var attributes: Attributes { Attributes() }
+  init(name: OperatorName, attributes: Attributes) throws { self.name = name }
+  func inferTypes(_ context: InferenceContext) throws -> [TensorType] { [try context.input(0)] }
 }

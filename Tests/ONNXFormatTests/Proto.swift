@@ -114,22 +114,30 @@ enum ONNX {
   static func value(_ name: String, _ type: Int = float, _ shape: [Dimension]? = nil) -> Proto {
     Proto { proto in
       proto.text(1, name)
-      proto.message(2, Proto { outer in
-        outer.message(1, Proto { tensor in
-          tensor.int(1, type)
-          guard let shape else { return }
-          tensor.message(2, Proto { dimensions in
-            for dimension in shape {
-              dimensions.message(1, Proto { item in
-                switch dimension {
-                case .fixed(let size): item.int(1, size)
-                case .symbol(let name): item.text(2, name)
-                }
-              })
-            }
-          })
+      proto.message(
+        2,
+        Proto { outer in
+          outer.message(
+            1,
+            Proto { tensor in
+              tensor.int(1, type)
+              guard let shape else { return }
+              tensor.message(
+                2,
+                Proto { dimensions in
+                  for dimension in shape {
+                    dimensions.message(
+                      1,
+                      Proto { item in
+                        switch dimension {
+                        case .fixed(let size): item.int(1, size)
+                        case .symbol(let name): item.text(2, name)
+                        }
+                      })
+                  }
+                })
+            })
         })
-      })
     }
   }
 

@@ -1,8 +1,8 @@
 import Foundation
 import GraphIR
 import ONNXFormat
-import Testing
 import TensorCore
+import Testing
 
 /// Tensor data in all the places where a file can have it.
 @Suite struct TensorDataTests {
@@ -18,7 +18,8 @@ import TensorCore
     func ints(_ type: Int, _ field: Int, _ values: [Int], packed: Bool) -> Proto {
       ONNX.tensor("t", type, [values.count]) { proto in
         if packed {
-          proto.data(field, Proto { inner in for value in values { inner.varint(UInt64(bitPattern: Int64(value))) } }.bytes)
+          proto.data(
+            field, Proto { inner in for value in values { inner.varint(UInt64(bitPattern: Int64(value))) } }.bytes)
         } else {
           for value in values { proto.int(field, value) }
         }
@@ -53,9 +54,13 @@ import TensorCore
   @Test func everyTypeRoundTrips() throws {
     for element in ElementType.allCases where element.byteSize > 0 {
       for count in [0, 1, 3, 1000] {
-        let tensor = try unsafe Tensor(element, [1, count], filledBy: { bytes in
-          for index in bytes.indices { unsafe bytes[index] = element == .bool ? UInt8(index & 1) : UInt8(index & 0x3F) }
-        })
+        let tensor = try unsafe Tensor(
+          element, [1, count],
+          filledBy: { bytes in
+            for index in bytes.indices {
+              unsafe bytes[index] = element == .bool ? UInt8(index & 1) : UInt8(index & 0x3F)
+            }
+          })
         let (name, read) = try decodeTensor(encodeTensor(tensor, name: "t"))
         #expect(name == "t" && read.element == element && read.shape == [1, count])
         let same = unsafe tensor.withUnsafeBytes { a in unsafe read.withUnsafeBytes { unsafe a.elementsEqual($0) } }
@@ -113,7 +118,12 @@ import TensorCore
     let tensor = ONNX.tensor("w", 1, [count]) { proto in
       for (key, value) in [("location", location), ("offset", offset), ("length", length)] {
         guard let value else { continue }
-        proto.message(13, Proto { $0.text(1, key); $0.text(2, value) })
+        proto.message(
+          13,
+          Proto {
+            $0.text(1, key)
+            $0.text(2, value)
+          })
       }
       proto.int(14, 1)
     }
@@ -126,9 +136,12 @@ import TensorCore
     let folder = outer.appending(path: "model")
     try FileManager.default.createDirectory(at: folder.appending(path: "sub"), withIntermediateDirectories: true)
     let weights = Data(floatBytes([0, 1, 2, 3, 4]))
-    for place in ["secret.bin", "model/w.bin", "model/sub/w.bin"] { try weights.write(to: outer.appending(path: place)) }
+    for place in ["secret.bin", "model/w.bin", "model/sub/w.bin"] {
+      try weights.write(to: outer.appending(path: place))
+    }
     let manager = FileManager.default
-    try manager.createSymbolicLink(at: folder.appending(path: "link.bin"), withDestinationURL: outer.appending(path: "secret.bin"))
+    try manager.createSymbolicLink(
+      at: folder.appending(path: "link.bin"), withDestinationURL: outer.appending(path: "secret.bin"))
     try manager.createSymbolicLink(at: folder.appending(path: "up"), withDestinationURL: outer)
     let path = folder.appending(path: "m.onnx").path
 
@@ -149,7 +162,10 @@ import TensorCore
     #expect(try read(external("sub/w.bin")) == [0, 1, 2, 3])
     #expect(try read(external("./w.bin", offset: "0")) == [0, 1, 2, 3])
     let secret = outer.appending(path: "secret.bin").path
-    for escape in ["../secret.bin", secret, "sub/../../secret.bin", "link.bin", "up/secret.bin", "sub", ".", "", "none.bin", "w.bin/", "//w.bin"] {
+    for escape in [
+      "../secret.bin", secret, "sub/../../secret.bin", "link.bin", "up/secret.bin", "sub", ".", "", "none.bin",
+      "w.bin/", "//w.bin",
+    ] {
       #expect(code(external(escape)) == .file, "\(escape)")
     }
     #expect(code(external("w.bin", offset: "8")) == .format)
@@ -192,7 +208,9 @@ import TensorCore
   @Test func writingLeavesNothingHalf() throws {
     let folder = try scratch()
     defer { try? FileManager.default.removeItem(at: folder) }
-    #expect(throws: LigatureError.self) { try Model(graph: Graph()).write(to: folder.appending(path: "no/m.onnx").path) }
+    #expect(throws: LigatureError.self) {
+      try Model(graph: Graph()).write(to: folder.appending(path: "no/m.onnx").path)
+    }
     // A folder stands where the file should go.
     let taken = folder.appending(path: "taken.onnx")
     try FileManager.default.createDirectory(at: taken, withIntermediateDirectories: true)

@@ -1,12 +1,14 @@
 import GraphIR
 import ONNXFormat
-import Testing
 import TensorCore
+import Testing
 
 /// The rules that bring old operator sets to the canonical one. That they compute the same is checked in ONNX Runtime
 /// (`RoundTripParityTests`); here, that the graph is as plain as it should be, and what is refused.
 @Suite struct UpgradeTests {
-  private func upgraded(_ node: Proto, opset: Int, shape: [Dimension]? = [2, 3], constants: [Proto] = []) throws -> Graph {
+  private func upgraded(_ node: Proto, opset: Int, shape: [Dimension]? = [2, 3], constants: [Proto] = []) throws
+    -> Graph
+  {
     try Model(plain: ONNX.single(node, opset: opset, shape: shape, constants: constants)).graph
   }
 
@@ -23,7 +25,8 @@ import TensorCore
   func foreignVersionsAreRefused(version: Int) {
     let error = refusal(ONNX.single(ONNX.node("Relu", ["x"], ["y"]), opset: version))
     #expect(error?.code == .unsupported)
-    #expect(error?.message.contains("opset \(canonicalOpset)") == true || error?.message.contains("convert_version") == true)
+    #expect(
+      error?.message.contains("opset \(canonicalOpset)") == true || error?.message.contains("convert_version") == true)
   }
 
   @Test(arguments: 7...24)

@@ -12,6 +12,9 @@ typedef enum {
   LIG_CONV_POINTWISE,
   /// Columns are gathered a tile at a time, then multiplied.
   LIG_CONV_IM2COL,
+  /// The input is padded, and split by stride, so that all columns of a kernel's tap lie in order: the product reads
+  /// it shifted by the tap's offset, nothing is gathered.
+  LIG_CONV_SHIFTED,
   /// One input channel a group: computed directly.
   LIG_CONV_DEPTHWISE,
 } lig_conv_algorithm;
@@ -31,6 +34,8 @@ typedef struct {
   long depth, k, rows_per_task, columns_per_task, row_tasks, column_tasks;
   /// Depthwise: planes and output rows of a task, floats of a padded row and of the padded block.
   long planes_per_task, lines_per_task, phase_length, buffer_floats;
+  /// Shifted: sizes of a phase of a padded plane (one of stride_h * stride_w), and floats from one plane to the next.
+  long phase_h, phase_w, padded_plane;
   lig_matmul matmul;
 } lig_conv;
 

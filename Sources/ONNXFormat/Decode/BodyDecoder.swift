@@ -74,6 +74,9 @@ struct BodyDecoder {
 extension BodyDecoder {
   private mutating func append(_ source: WireNode, _ frame: inout Frame) throws {
     try model.countNode()
+    if !source.documentation.isEmpty || !source.metadata.isEmpty {
+      model.note("documentation and metadata of single nodes were left out")
+    }
     let ownName = source.name.isEmpty ? source.outputs.first { !$0.isEmpty } ?? "" : source.name
     let name = frame.prefix + ownName
     do {
@@ -207,7 +210,8 @@ extension BodyDecoder {
     name: String, _ frame: inout Frame
   ) throws {
     guard frame.callDepth < BodyDecoder.deepestCall else {
-      throw LigatureError(.limit, "functions call each other more than \(BodyDecoder.deepestCall) deep; they may not recur")
+      throw LigatureError(
+        .limit, "functions call each other more than \(BodyDecoder.deepestCall) deep; they may not recur")
     }
     guard inputs.count <= function.inputs.count, call.outputs.count <= function.outputs.count else {
       throw LigatureError(

@@ -51,7 +51,10 @@ final class ModelDecoder {
     }
   }
 
-  func note(_ text: String) { notes.append(text) }
+  /// Records something that the graph does not carry, once.
+  func note(_ text: String) {
+    if !notes.contains(text) { notes.append(text) }
+  }
 
   /// The main graph.
   func graph(_ source: WireGraph, _ versions: OperatorVersions) throws -> Graph {
@@ -63,7 +66,11 @@ final class ModelDecoder {
       foreignTypes[value.name] = type
     }
     let constants = Set(source.initializers.map(\.name) + source.sparseInitializers.map(\.values.name))
-    for input in source.inputs where !constants.contains(input.name) {
+    for input in source.inputs {
+      if constants.contains(input.name) {
+        note("inputs that have initialisers as defaults are constants")
+        continue
+      }
       guard let type = input.type else {
         throw LigatureError(.format, "the input '\(input.name)' has no type; export the model again")
       }

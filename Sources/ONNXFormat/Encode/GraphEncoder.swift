@@ -17,10 +17,8 @@ struct GraphEncoder {
   static func encode(_ graph: Graph, foreignTypes: [String: WireType]) throws -> WireGraph {
     var encoder = GraphEncoder(graph, captures: [], shared: [:], taken: [])
     var wire = try encoder.wire(captureCount: 0)
-    for index in wire.inputs.indices { wire.inputs[index].type = foreignTypes[wire.inputs[index].name] ?? wire.inputs[index].type }
-    for index in wire.outputs.indices {
-      wire.outputs[index].type = foreignTypes[wire.outputs[index].name] ?? wire.outputs[index].type
-    }
+    wire.inputs = wire.inputs.map { WireValue(name: $0.name, type: foreignTypes[$0.name] ?? $0.type) }
+    wire.outputs = wire.outputs.map { WireValue(name: $0.name, type: foreignTypes[$0.name] ?? $0.type) }
     return wire
   }
 
@@ -44,7 +42,10 @@ struct GraphEncoder {
     for id in formal { give(id, graph[id].name) }
     let copies = nameOutputs()
     var used = Set(graph.outputs)
-    for id in order { used.formUnion(graph[id].operands) }
+    for id in order {
+      used.formUnion(graph[id].operands)
+      for inner in graph[id].subgraphs { used.formUnion(constants(sharedWith: inner)) }
+    }
     nameConstants(used, &wire)
     for id in order {
       for output in graph[id].outputs.compactMap({ $0 }) where names[output] == nil { give(output, graph[output].name) }
@@ -100,6 +101,21 @@ extension GraphEncoder {
       }
     }
     return copies
+  }
+
+  /// Constants that graphs inside have from here: they are written here, once.
+  private func constants(sharedWith inner: Graph) -> Set<ValueID> {
+    var found = Set<ValueID>()
+    for value in inner.values {
+      guard let tensor = value.tensor, let id = graph.value(named: value.name), let own = graph[id].tensor,
+        own.isSame(as: tensor)
+      else { continue }
+      found.insert(id)
+    }
+    for id in inner.order {
+      for deeper in inner[id].subgraphs { found.formUnion(constants(sharedWith: deeper)) }
+    }
+    return found
   }
 
   private mutating func nameConstants(_ used: Set<ValueID>, _ wire: inout WireGraph) {
@@ -170,6 +186,19 @@ extension GraphEncoder {
     }
     var encoder = GraphEncoder(inner, captures: node.captures.map(name), shared: visible, taken: taken)
     return try encoder.wire(captureCount: node.captures.count)
+  }
+}
+
+extension Node {
+  fileprivate var subgraphs: [Graph] {
+    let attributes = op.attributes
+    return attributes.sortedNames.flatMap { name -> [Graph] in
+      switch attributes[name] {
+      case .graph(let graph): [graph]
+      case .graphs(let graphs): graphs
+      default: []
+      }
+    }
   }
 }
 

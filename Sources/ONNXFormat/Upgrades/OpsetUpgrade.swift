@@ -93,7 +93,8 @@ struct OpsetUpgrade: Sendable {
       throw LigatureError(.unsupported, "\(node.name) exists since opset \(version) only; \(remedy)")
     }
     if let attribute = newAttributes[node.name.type], node.attributes[attribute] != nil {
-      throw LigatureError(.unsupported, "\(node.name) with '\(attribute)' is newer than opset \(canonicalOpset); \(remedy)")
+      throw LigatureError(
+        .unsupported, "\(node.name) with '\(attribute)' is newer than opset \(canonicalOpset); \(remedy)")
     }
   }
 }
@@ -142,7 +143,8 @@ extension BodyDecoder {
 
   /// Appends a helper node of the canonical opset with one result.
   mutating func helper(
-    _ type: String, _ inputs: [ValueID?], _ attributes: Attributes = Attributes(), for node: UpgradeNode, _ suffix: String
+    _ type: String, _ inputs: [ValueID?], _ attributes: Attributes = Attributes(), for node: UpgradeNode,
+    _ suffix: String
   ) throws -> ValueID {
     let base = node.outputs.compactMap { $0 }.first ?? node.nodeName
     let helper = UpgradeNode(

@@ -1,0 +1,110 @@
+import CKernels
+import Testing
+
+@Suite("Convolution kernels") struct ConvolutionTests {
+  @Test("every algorithm gives what the plain loops give, whatever shape, set and threads", arguments: 0..<60)
+  func convolution(_ seed: Int) {
+    var random = Random(UInt64(seed) + 1)
+    var plan = randomConvolution(&random, seed)
+    let outputs = plan.batch * plan.filters * plan.out_h * plan.out_w
+    let x = random.floats(plan.batch * plan.channels * plan.height * plan.width)
+    let weights = random.floats(plan.filters * plan.channels / plan.groups * plan.kernel_h * plan.kernel_w)
+    let bias = random.floats(plan.filters)
+    let residual: [Float]? = random.chance(3) ? random.floats(outputs) : nil
+    var expected = [Float](repeating: .nan, count: outputs)
+    unsafe lig_conv_reference(&plan, x, weights, bias, residual, &expected)
+    let results = unsafe onEverySet { pool, threads in
+      var plan = plan
+      unsafe lig_conv_prepare(&plan)
+      var packed = [Float](repeating: .nan, count: unsafe lig_conv_packed_count(&plan))
+      unsafe lig_conv_pack(&plan, weights, &packed)
+      var y = [Float](repeating: .nan, count: outputs)
+      return unsafe withScratch(lig_conv_workspace(&plan, Int32(threads))) { workspace in
+        unsafe lig_conv_run(&plan, pool, x, packed, bias, residual, &y, workspace)
+        return y
+      }
+    }
+    let taps = plan.channels / plan.groups * plan.kernel_h * plan.kernel_w
+    for result in results {
+      #expect(largestDifference(result, expected) <= 3e-6 * (1 + 0.3 * Float(taps)), "\(plan)")
+    }
+  }
+
+  @Test("the test's shapes reach every algorithm") func coverage() {
+    var seen = Set<UInt32>()
+    for seed in 0..<60 {
+      var random = Random(UInt64(seed) + 1)
+      var plan = randomConvolution(&random, seed)
+      unsafe lig_conv_prepare(&plan)
+      seen.insert(plan.algorithm.rawValue)
+    }
+    #expect(seen.count == 5)
+  }
+
+  private func randomConvolution(_ random: inout Random, _ seed: Int) -> lig_conv {
+    var plan = lig_conv()
+    let kind = seed % 6
+    plan.batch = random.int(1...3)
+    plan.groups = kind == 1 ? random.int(2...20) : kind == 2 ? random.int(1...4) : 1
+    plan.channels = kind == 1 ? plan.groups : plan.groups * random.int(1...(kind == 3 ? 60 : 9))
+    plan.filters = plan.groups * random.int(1...(kind == 1 ? 2 : kind == 3 ? 40 : 15))
+    plan.kernel_h = kind == 4 ? 1 : kind == 1 && seed % 4 != 1 ? [3, 5][random.int(0...1)] : random.int(1...5)
+    plan.kernel_w = kind == 4 ? 1 : kind == 1 || random.chance(2) ? plan.kernel_h : random.int(1...5)
+    plan.stride_h = random.int(1...(kind == 4 && random.chance(2) ? 1 : 3))
+    plan.stride_w = random.chance(2) ? plan.stride_h : random.int(1...2)
+    plan.dilation_h = random.chance(4) ? random.int(1...3) : 1
+    plan.dilation_w = random.chance(4) ? random.int(1...3) : 1
+    let tall = (plan.kernel_h - 1) * plan.dilation_h + 1, wide = (plan.kernel_w - 1) * plan.dilation_w + 1
+    plan.pad_top = kind >= 4 ? 0 : random.int(0...(tall - 1))
+    plan.pad_left = kind >= 4 ? 0 : random.int(0...(wide - 1))
+    plan.height = kind == 5 ? tall : tall + random.int(0...20)
+    // Narrow outputs are gathered, wide ones read the padded input shifted.
+    plan.width = kind == 5 ? wide : wide + random.int(0...(random.chance(2) ? 60 : 4))
+    if kind == 5 { (plan.dilation_h, plan.dilation_w, plan.height, plan.width) = (1, 1, plan.kernel_h, plan.kernel_w) }
+    plan.out_h = (plan.height + plan.pad_top - (kind == 5 ? plan.height : tall)) / plan.stride_h + 1
+    plan.out_w = (plan.width + plan.pad_left - (kind == 5 ? plan.width : wide)) / plan.stride_w + 1
+    plan.activation = lig_activation(kind: activations[seed % activations.count], alpha: 0.2, beta: 0.6)
+    return plan
+  }
+
+  private let activations = [
+    LIG_IDENTITY, LIG_RELU, LIG_CLIP, LIG_LEAKY_RELU, LIG_HARD_SIGMOID, LIG_HARD_SWISH, LIG_SIGMOID, LIG_SILU, LIG_TANH,
+  ]
+
+  @Test("transposed convolution gives what the plain loops give", arguments: 0..<40)
+  func transposed(_ seed: Int) {
+    var random = Random(UInt64(seed) + 1000)
+    var plan = lig_conv_transpose()
+    let exact = seed % 2 == 0
+    plan.batch = random.int(1...2)
+    plan.groups = random.chance(3) ? random.int(2...4) : 1
+    plan.channels = plan.groups * random.int(1...20)
+    plan.filters = plan.groups * random.int(1...30)
+    (plan.kernel_h, plan.kernel_w) = (random.int(1...4), random.int(1...4))
+    (plan.stride_h, plan.stride_w) = exact ? (plan.kernel_h, plan.kernel_w) : (random.int(1...3), random.int(1...3))
+    (plan.dilation_h, plan.dilation_w) = exact ? (1, 1) : (random.int(1...2), random.int(1...2))
+    (plan.pad_top, plan.pad_left) = exact ? (0, 0) : (random.int(0...1), random.int(0...1))
+    (plan.height, plan.width) = (random.int(2...20), random.int(2...40))
+    plan.out_h = (plan.height - 1) * plan.stride_h + (plan.kernel_h - 1) * plan.dilation_h + 1 - plan.pad_top
+    plan.out_w = (plan.width - 1) * plan.stride_w + (plan.kernel_w - 1) * plan.dilation_w + 1 - plan.pad_left
+    plan.activation = lig_activation(kind: activations[seed % activations.count], alpha: 0.2, beta: 0.6)
+    let outputs = plan.batch * plan.filters * plan.out_h * plan.out_w
+    let x = random.floats(plan.batch * plan.channels * plan.height * plan.width)
+    let weights = random.floats(plan.channels * plan.filters / plan.groups * plan.kernel_h * plan.kernel_w)
+    let bias = random.floats(plan.filters)
+    var expected = [Float](repeating: .nan, count: outputs)
+    unsafe lig_conv_transpose_reference(&plan, x, weights, bias, &expected)
+    let results = unsafe onEverySet { pool, threads in
+      var plan = plan
+      unsafe lig_conv_transpose_prepare(&plan)
+      var packed = [Float](repeating: .nan, count: unsafe lig_conv_transpose_packed_count(&plan))
+      unsafe lig_conv_transpose_pack(&plan, weights, &packed)
+      var y = [Float](repeating: .nan, count: outputs)
+      return unsafe withScratch(lig_conv_transpose_workspace(&plan, Int32(threads))) { workspace in
+        unsafe lig_conv_transpose_run(&plan, pool, x, packed, bias, &y, workspace)
+        return y
+      }
+    }
+    for result in results { #expect(largestDifference(result, expected) <= 2e-5, "\(plan)") }
+  }
+}

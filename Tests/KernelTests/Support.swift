@@ -1,0 +1,84 @@
+import CKernels
+import Foundation
+import Testing
+
+/// The same numbers on every run and machine.
+struct Random: RandomNumberGenerator {
+  private var state: UInt64
+  init(_ seed: UInt64) { state = seed &* 0x9E37_79B9_7F4A_7C15 | 1 }
+  mutating func next() -> UInt64 {
+    state ^= state << 13
+    state ^= state >> 7
+    state ^= state << 17
+    return state
+  }
+  mutating func int(_ range: ClosedRange<Int>) -> Int { Int.random(in: range, using: &self) }
+  mutating func chance(_ one: Int) -> Bool { int(1...one) == 1 }
+  /// Thousandths between -1 and 1. A table of prime length repeats, since debug builds are slow.
+  mutating func floats(_ count: Int) -> [Float] {
+    var result: [Float] = []
+    result.reserveCapacity(count)
+    let start = int(0...1008)
+    while result.count < count {
+      let from = result.isEmpty ? start : 0
+      result += Random.table[from..<min(1009, from + count - result.count)]
+    }
+    return result
+  }
+  private static let table: [Float] = {
+    var random = Random(77)
+    return (0..<1009).map { _ in Float(random.int(-1000...1000)) / 1000 }
+  }()
+}
+
+/// Instruction sets by the limit that selects them; those that the processor lacks fall back to a lesser one.
+let instructionSets: [UInt32] = [0, UInt32(LIG_CPU_AVX2), ~0]
+
+/// Tests that limit the processor's features run one at a time: the limit is the process's.
+private let limiting = NSLock()
+
+/// Calls `body` with 1, 2 and 5 threads on every instruction set; for each set, all of them must give the same bits.
+/// Returns one result a set.
+func onEverySet(_ body: (OpaquePointer?, Int) -> [Float]) -> [[Float]] {
+  limiting.lock()
+  defer {
+    lig_cpu_limit(~0)
+    limiting.unlock()
+  }
+  return instructionSets.map { limit in
+    lig_cpu_limit(limit)
+    var first: [Float]?
+    for threads in [1, 2, 5] {
+      let pool = unsafe lig_pool_create(Int32(threads))
+      defer { unsafe lig_pool_destroy(pool) }
+      let result = unsafe body(pool, threads)
+      if let first {
+        #expect(sameBits(first, result), "\(threads) threads change bits")
+      }
+      first = result
+    }
+    return first ?? []
+  }
+}
+
+private func sameBits(_ a: [Float], _ b: [Float]) -> Bool {
+  unsafe a.count == b.count && memcmp(a, b, a.count * MemoryLayout<Float>.size) == 0
+}
+
+/// Scratch memory full of NaN, so that whoever reads what nobody wrote gives NaN.
+func withScratch<Result>(_ bytes: Int, _ body: (UnsafeMutableRawPointer) -> Result) -> Result {
+  let memory = UnsafeMutableRawPointer.allocate(byteCount: bytes + 64, alignment: 64)
+  defer { unsafe memory.deallocate() }
+  unsafe memory.initializeMemory(as: UInt8.self, repeating: 0xFF, count: bytes + 64)
+  return unsafe body(memory)
+}
+
+func largestDifference(_ a: [Float], _ b: [Float]) -> Float {
+  guard a.count == b.count else { return .infinity }
+  var worst: Float = 0
+  for index in a.indices where !(abs(a[index] - b[index]) <= worst) {
+    worst = abs(a[index] - b[index])
+    if worst.isNaN { return .infinity }
+  }
+  return worst
+}
