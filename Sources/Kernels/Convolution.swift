@@ -15,15 +15,8 @@ enum ConvolutionKernels {
     guard x.element == .float32 else { throw context.unsupportedTypes(op) }
     guard y.count > 0 else { return Step { _ in } }
     guard w.count > 0 else { throw LigatureError(.shape, "the weights \(w.shape) are empty") }
-    var plan = lig_conv()
     let geometry = try ConvolutionGeometry(op.window, input: x.shape, weights: w.shape, output: y.shape)
-    (plan.batch, plan.channels, plan.filters, plan.groups) = (x.shape[0], x.shape[1], y.shape[1], op.window.group)
-    (plan.height, plan.width) = geometry.input
-    (plan.kernel_h, plan.kernel_w) = geometry.kernel
-    (plan.out_h, plan.out_w) = geometry.output
-    (plan.stride_h, plan.stride_w) = geometry.stride
-    (plan.dilation_h, plan.dilation_w) = geometry.dilation
-    (plan.pad_top, plan.pad_left) = geometry.padding
+    var plan = geometry.plan(input: x.shape, output: y.shape, groups: op.window.group)
     plan.activation = activation(op.activation)
     unsafe lig_conv_prepare(&plan)
     let settled = plan
@@ -132,5 +125,18 @@ struct ConvolutionGeometry {
     stride = pair(1) { window.stride($0) }
     dilation = pair(1) { window.dilation($0) }
     self.padding = try pair(0) { try padding($0, rank) }
+  }
+
+  /// The part of a C plan that geometry settles; the activation is still the identity.
+  func plan(input x: [Int], output y: [Int], groups: Int) -> lig_conv {
+    var plan = lig_conv()
+    (plan.batch, plan.channels, plan.filters, plan.groups) = (x[0], x[1], y[1], groups)
+    (plan.height, plan.width) = input
+    (plan.kernel_h, plan.kernel_w) = kernel
+    (plan.out_h, plan.out_w) = output
+    (plan.stride_h, plan.stride_w) = stride
+    (plan.dilation_h, plan.dilation_w) = dilation
+    (plan.pad_top, plan.pad_left) = padding
+    return plan
   }
 }

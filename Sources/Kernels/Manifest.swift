@@ -18,6 +18,7 @@ extension KernelTable {
       IndexingKernels.register(in:),
       SelectionKernels.register(in:),
       ConvolutionKernels.register(in:),
+      DeformableConvolutionKernels.register(in:),
       MatMulKernels.register(in:),
       NormalizationKernels.register(in:),
       SoftmaxKernels.register(in:),

@@ -366,7 +366,7 @@ private func spatialRank(_ x: TensorType, _ w: TensorType) throws -> Int? {
   return rank - 2
 }
 
-private func convolvedShape(_ x: TensorType, _ w: TensorType, _ window: ConvolutionWindow) throws -> [Dimension]? {
+func convolvedShape(_ x: TensorType, _ w: TensorType, _ window: ConvolutionWindow) throws -> [Dimension]? {
   guard let rank = try spatialRank(x, w) else { return nil }
   if let channels = x.shape?[1].value, let taken = w.shape?[1].value {
     guard taken <= channels, channels == (try Checked.multiply(taken, window.group, "channels")) else {
@@ -385,13 +385,13 @@ private func convolvedShape(_ x: TensorType, _ w: TensorType, _ window: Convolut
   return [xs[0], w.shape?[0] ?? .symbol("filters")] + spatial
 }
 
-private func expectBias(_ bias: TensorType?, shape: [Dimension]?) throws {
+func expectBias(_ bias: TensorType?, shape: [Dimension]?) throws {
   guard let bias else { return }
   guard bias.isCompatible(with: TensorType(bias.element, shape.map { [$0[1]] } ?? bias.shape)), bias.rank ?? 1 == 1
   else { throw LigatureError(.shape, "the bias is \(bias), but must have one value a filter") }
 }
 
-private func convolutionCost(_ context: InferenceContext, _ outputs: [TensorType]) -> Cost {
+func convolutionCost(_ context: InferenceContext, _ outputs: [TensorType]) -> Cost {
   guard let y = outputs.first?.sizes, let w = context.optional(1)?.sizes,
     let count = try? Checked.elementCount(y), let taps = try? Checked.elementCount(Array(w.dropFirst()))
   else { return .moving(context.inputs, outputs) }

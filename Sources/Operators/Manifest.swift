@@ -13,7 +13,7 @@ extension OperatorSet {
     Reduce.self, ArgExtreme.self, CumSum.self,
     MaxPool.self, AveragePool.self, GlobalPool.self,
     Constant.self, ConstantOfShape.self, NumberRange.self, EyeLike.self,
-    Conv.self, ConvInteger.self, ConvTranspose.self,
+    Conv.self, ConvInteger.self, ConvTranspose.self, DeformConv.self,
     MatMul.self, MatMulInteger.self, Gemm.self,
     BatchNormalization.self, LayerNormalization.self, InstanceNormalization.self,
     Softmax.self,

@@ -13,41 +13,58 @@ public struct AffineFolding: Pass {
 
   public func run(_ graph: inout Graph) throws -> [PassNote] {
     var notes: [PassNote] = []
-    for id in graph.order where graph.contains(id) && Layer(id, graph) != nil {
-      while let note = try foldNext(id, &graph) {
-        notes.append(note)
-        if note.kind == .rejected { break }
-      }
+    for id in graph.order where graph.contains(id) {
+      guard let layer = Layer(id, graph) else { continue }
+      try fold(layer, id, &graph, &notes)
     }
     return notes
   }
 
-  /// Folds the node that follows, if it is one of those; nil if it is not.
-  private func foldNext(_ id: NodeID, _ graph: inout Graph) throws -> PassNote? {
-    guard let layer = Layer(id, graph), let next = graph.soleUse(of: layer.output) else { return nil }
-    let node = graph[next]
-    guard let transform = try affine(node, of: layer.output, channels: layer.channels, rank: layer.rank, graph)
-    else { return nil }
-    guard transform.scale.allSatisfy({ $0.isFinite }), transform.shift.allSatisfy({ $0.isFinite }),
-      let result = node.outputs[0]
-    else { return PassNote(.rejected, node: node.name, "its numbers are not finite") }
-    guard graph[layer.output].type.isCompatible(with: graph[result].type) else {
-      return PassNote(.rejected, node: node.name, "it changes the shape")
+  /// Folds all of those that follow one after the other. Their transforms are composed in double precision and the
+  /// weights are rounded once: rounding them again for each node costs accuracy that the model's output shows.
+  private func fold(_ layer: Layer, _ id: NodeID, _ graph: inout Graph, _ notes: inout [PassNote]) throws {
+    var total = Transform(
+      scale: [Double](repeating: 1, count: layer.channels), shift: [Double](repeating: 0, count: layer.channels))
+    var folded: [NodeID] = []
+    var last = layer.output
+    while let next = graph.soleUse(of: last) {
+      let node = graph[next]
+      guard let transform = try affine(node, of: last, channels: layer.channels, rank: layer.rank, graph) else { break }
+      let composed = total.followed(by: transform)
+      guard composed.isFinite, let result = node.outputs[0] else {
+        notes.append(PassNote(.rejected, node: node.name, "its numbers are not finite"))
+        break
+      }
+      guard graph[layer.output].type.isCompatible(with: graph[result].type) else {
+        notes.append(PassNote(.rejected, node: node.name, "it changes the shape"))
+        break
+      }
+      (total, last) = (composed, result)
+      folded.append(next)
+      notes.append(PassNote(.changed, node: node.name, "\(node.op.name) is folded into \(graph[id].name)"))
     }
-    let (weights, bias) = try layer.transformed(by: transform)
+    guard !folded.isEmpty else { return }
+    let (weights, bias) = try layer.transformed(by: total)
     let name = graph[layer.weights].name
     let newWeights = try graph.addConstant(graph.freshName(name + ".folded"), weights)
     let newBias = try graph.addConstant(graph.freshName(name + ".bias.folded"), bias)
     try graph.update(id, op: graph[id].op, inputs: [layer.input, newWeights, newBias])
-    try graph.replace(result, with: layer.output)
-    try graph.erase(next)
-    return PassNote(.changed, node: node.name, "\(node.op.name) is folded into \(graph[id].name)")
+    try graph.replace(last, with: layer.output)
+    for node in folded.reversed() { try graph.erase(node) }
   }
 
   /// y = scale * x + shift, channel by channel.
   struct Transform {
     var scale: [Double]
     var shift: [Double]
+
+    func followed(by next: Transform) -> Transform {
+      Transform(
+        scale: zip(scale, next.scale).map { $0 * $1 },
+        shift: zip(shift, zip(next.scale, next.shift)).map { $0 * $1.0 + $1.1 })
+    }
+
+    var isFinite: Bool { scale.allSatisfy(\.isFinite) && shift.allSatisfy(\.isFinite) }
   }
 
   private func affine(_ node: Node, of value: ValueID, channels: Int, rank: Int, _ graph: Graph) throws -> Transform? {

@@ -9,6 +9,18 @@ import Testing
     try check(sample)
   }
 
+  @Test("laws of deformable convolution", arguments: try OperatorCase.load("DeformableConvolution"))
+  func deformable(_ sample: OperatorCase) throws { try check(sample) }
+
+  @Test("offsets that do not fit are refused") func offsets() throws {
+    let types = [[1, 4, 5, 5], [2, 4, 3, 3], [1, 18, 3, 4]].map { TensorType(.float32, sizes: $0) }
+    #expect(throws: LigatureError.self) { try DeformConv(ConvolutionWindow()).inferTypes(InferenceContext(types)) }
+    #expect(throws: LigatureError.self) {
+      try DeformConv(ConvolutionWindow(), offsetGroup: 3).inferTypes(InferenceContext(types))
+    }
+    #expect(throws: LigatureError.self) { try DeformConv(ConvolutionWindow(), offsetGroup: 0) }
+  }
+
   @Test("sizes stay symbolic, and follow the window") func symbols() throws {
     let window = try ConvolutionWindow(strides: [2, 2], pads: [1, 1, 1, 1])
     let x = TensorType(.float32, ["N", 3, "H", 32])

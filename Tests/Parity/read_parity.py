@@ -68,6 +68,11 @@ def explain(a, b, gap):
     """Why two lines at the same place have other texts."""
     if gap > 0:
         return f"the boxes differ by up to {gap:g} pixels, so another cut was read"
+    if a["tied"] and abs(a["score"] - b["score"]) > 1e-4:
+        return (
+            "the same box and the same cut, in a batch of another width: another line has exactly its proportions, "
+            "and RapidOCR's sort leaves open which comes first, where Ligature's keeps reading order"
+        )
     if a["text"].replace(" ", "") == b["text"].replace(" ", ""):
         return "the same box; only spaces differ: a blank and a space were about as probable"
     return "the same box and the same cut: the probabilities differ in their last digits where two characters were close"

@@ -52,14 +52,24 @@ class RecordedPipeline:
         engine.text_rec = traced_recognise
 
     def read(self, path):
-        """[{polygon, text, score}] in reading order, and the trace of this image."""
+        """[{polygon, text, score, tied}] in reading order, and the trace of this image.
+
+        `tied` tells that another line of the image has exactly the same proportions. RapidOCR sorts lines by them
+        before it makes batches, and NumPy's sort does not keep the order of equal ones.
+        """
         self.trace.clear()
         lines, _ = self.engine(str(path))
+        trace = dict(self.trace)
+        ratios = [width / height for height, width in trace.get("crops", [])]
+        kept = [i for i, (_, score) in enumerate(trace.get("texts", [])) if score >= self.engine.text_score]
         lines = [
-            {"polygon": [[float(x), float(y)] for x, y in polygon], "text": text, "score": float(score)}
-            for polygon, text, score in (lines or [])
+            {
+                "polygon": [[float(x), float(y)] for x, y in polygon], "text": text, "score": float(score),
+                "tied": ratios.count(ratios[i]) > 1,
+            }
+            for i, (polygon, text, score) in zip(kept, lines or [])
         ]
-        return lines, dict(self.trace)
+        return lines, trace
 
 
 def versions():
@@ -76,7 +86,8 @@ def versions():
 
 def cached_lines(paths, cache_folder, threads=-1):
     """Lines of every image by RapidOCR, from `cache_folder` where the same bytes were read before."""
-    cache = Path(cache_folder) / hashlib.sha256(" ".join(versions()).encode()).hexdigest()[:16]
+    key = " ".join(versions()).encode() + Path(__file__).read_bytes()
+    cache = Path(cache_folder) / hashlib.sha256(key).hexdigest()[:16]
     cache.mkdir(parents=True, exist_ok=True)
     pipeline = None
     results = {}

@@ -94,7 +94,7 @@ def blobs(random, width, height, count):
 def boxes_of_maps(engine, random):
     cases = []
     for index, (width, height, page, count) in enumerate(
-        [(160, 96, (160, 96), 9), (288, 192, (401, 267), 24), (96, 192, (1000, 2000), 12)]
+        [(240, 144, (240, 144), 14), (288, 192, (401, 267), 24), (96, 192, (1000, 2000), 12)]
     ):
         levels = blobs(random, width, height, count)
         cv2.imwrite(str(FOLDER / f"db_{index}.png"), levels, [cv2.IMWRITE_PNG_COMPRESSION, 9])

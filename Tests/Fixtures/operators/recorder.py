@@ -12,6 +12,7 @@ import numpy as np
 import onnx
 import onnxruntime
 from onnx import helper
+from onnx.reference import ReferenceEvaluator
 
 OPSET = 21
 ELEMENT_NAMES = {
@@ -51,12 +52,14 @@ class Recorder:
         self.family = family
         self.lines = []
 
-    def case(self, name, op, inputs, attributes=None, outputs=1, constants=(), domain="", tolerance=1e-5):
+    def case(self, name, op, inputs, attributes=None, outputs=1, constants=(), domain="", tolerance=1e-5,
+             reference=False):
         """Runs one node and records it.
 
         inputs: arrays, None where an optional input is left out. outputs: how many, or a list of booleans that says
         which are wanted. constants: positions of inputs that are initialisers. tolerance: relative to the largest
-        expected magnitude; 0 asks for equality.
+        expected magnitude; 0 asks for equality. reference: computes with ONNX's reference
+        evaluator, for operators that ONNX Runtime lacks.
         """
         attributes = attributes or {}
         wanted = [True] * outputs if isinstance(outputs, int) else list(outputs)
@@ -84,13 +87,17 @@ class Recorder:
         model = helper.make_model(
             helper.make_graph([node], "case", graph_inputs, graph_outputs, initializers),
             opset_imports=opsets, ir_version=10)
-        options = onnxruntime.SessionOptions()
-        options.log_severity_level = 3
-        session = onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
         feeds = {
             f"i{index}": np.asarray(array)
             for index, array in enumerate(inputs) if array is not None and index not in constants
         }
+        if reference:
+            session = ReferenceEvaluator(model)
+        else:
+            options = onnxruntime.SessionOptions()
+            options.log_severity_level = 3
+            session = onnxruntime.InferenceSession(
+                model.SerializeToString(), options, providers=["CPUExecutionProvider"])
         produced = iter(session.run(None, feeds))
         expected = [_tensor(next(produced)) if want else None for want in wanted]
         self.lines.append(json.dumps({

@@ -20,7 +20,6 @@ FONTS = Path("/usr/share/fonts/truetype")
 FACES = {
     "sans": "dejavu/DejaVuSans.ttf",
     "sans bold": "dejavu/DejaVuSans-Bold.ttf",
-    "condensed": "dejavu/DejaVuSansCondensed.ttf",
     "serif bold": "dejavu/DejaVuSerif-Bold.ttf",
     "roman": "liberation/LiberationSerif-Regular.ttf",
     "roman italic": "liberation/LiberationSerif-Italic.ttf",
@@ -35,7 +34,7 @@ def cloud(random, width, height, cells, octaves=5):
     total = np.zeros((height, width))
     for octave in range(octaves):
         grid = random.random((cells << octave, cells << octave)).astype(np.float32)
-        layer = Image.fromarray(grid, mode="F").resize((width, height), Image.Resampling.BICUBIC)
+        layer = Image.fromarray(grid).resize((width, height), Image.Resampling.BICUBIC)
         total += np.asarray(layer) / 2**octave
     total -= total.min()
     return total / total.max()
@@ -141,15 +140,15 @@ def compose(page):
     draw.rectangle((0, 1040, WIDTH, 1160), fill=(28, 52, 60))
     page.write("Free ferry at 22:00 and 23:15", (70, 1076), "sans", 44, (240, 240, 225))
 
-    page.write("Please keep the fire lanes clear.", (70, 1196), "condensed", 27)
+    page.write("Keep the fire lanes clear.", (70, 1194), "sans", 27)
     page.write("Dogs must be on a leash.", (640, 1196), "sans", 25)
-    page.write("Questions? info@harbour-market.example", (70, 1246), "grotesque", 24)
+    page.write("info@harbour-market.example", (70, 1246), "grotesque", 27)
     page.write("Telephone 555-0147", (640, 1246), "mono", 24)
-    page.write("Lost children wait at the blue tent.", (70, 1296), "roman", 27, (70, 70, 80))
+    page.write("Lost children wait at the blue tent.", (70, 1296), "roman", 30, (70, 70, 80))
 
     page.write("Printed on recycled paper", (1050, 1404), "grotesque bold", 30, (52, 84, 60),
                degrees=180.0)
-    page.write("Page 1 of 2", (70, 1374), "mono", 22, (90, 90, 90))
+    page.write("Page seven", (70, 1374), "mono", 27, (90, 90, 90))
 
 
 def main():
