@@ -27,7 +27,7 @@ enum EinsumKernels {
     let size = try Checked.add(program.scratchBytes, scratch)
     let offset = program.scratchBytes
     return Step(workspace: size) { memory in
-      for action in actions { unsafe action(memory, memory.workspace + offset) }
+      for action in actions { action(memory, offset) }
     }
   }
 }
@@ -87,7 +87,8 @@ private struct EinsumFactor {
 }
 
 private struct EinsumProgram {
-  typealias Action = @Sendable (StepMemory, UnsafeMutableRawPointer) -> Void
+  /// Gets the memory, and where scratch for a product starts in the workspace.
+  typealias Action = @Sendable (StepMemory, Int) -> Void
   private let result: [Int]
   private let shape: [Int]
   private let y: Operand
@@ -170,10 +171,11 @@ private struct EinsumProgram {
     let sizes = a.sizes.merging(b.sizes) { own, _ in own }
     let place = isLast && order == wanted ? .operand(y) : try reserve(order.map { sizes[$0] ?? 1 })
     let (left, right, settled) = (a.place, b.place, plan)
-    actions.append { memory, workspace in
+    actions.append { memory, offset in
       unsafe withUnsafePointer(to: settled) {
         unsafe lig_matmul_run(
-          $0, memory.pool, left.address(memory), right.address(memory), nil, place.address(memory), workspace)
+          $0, memory.pool, left.address(memory), right.address(memory), nil, place.address(memory),
+          memory.workspace + offset)
       }
     }
     return EinsumFactor(place, order, sizes)
