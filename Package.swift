@@ -76,7 +76,7 @@ let package = Package(
     module("Operators", ["GraphIR", "TensorCore"]),
     module("Passes", ["GraphIR", "Operators", "TensorCore"]),
     module("Kernels", ["CKernels", "GraphIR", "Operators", "TensorCore"]),
-    module("Runtime", ["GraphIR", "Kernels", "TensorCore"]),
+    module("Runtime", ["GraphIR", "Kernels", "Passes", "TensorCore"]),
     // Images
     module("Imaging", ["TensorCore", "COpenCV", "CClipper", "CJPEG", "CSPNG", "CWebP", "CGEOS", "CPango"]),
     // Models
@@ -100,7 +100,9 @@ let package = Package(
     tests("TensorFilesTests", ["TensorCore", "TensorFiles"]),
     tests("ImagingTests", ["Imaging", "TensorCore"]),
     tests("ArchitecturesTests", ["Architectures", "Imaging", "TensorCore"]),
-    tests("ParityTests", ["ligature"]),
+    tests("ParityTests", [
+      "ligature", "CAllocationCounter", "GraphIR", "ONNXFormat", "Operators", "Runtime", "TensorCore", "TestSupport",
+    ]),
   ],
   cLanguageStandard: .c11,
   cxxLanguageStandard: .cxx17

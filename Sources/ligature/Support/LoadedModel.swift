@@ -3,7 +3,6 @@ import Foundation
 import GraphIR
 import ONNXFormat
 import Operators
-import Passes
 import Runtime
 import TensorCore
 
@@ -21,15 +20,6 @@ struct LoadedModel {
     model = try Model(contentsOf: path, operators: .standard)
     session = try Session(preparing: model.graph, options: options)
     loadTime = start.duration(to: .now).seconds
-  }
-}
-
-extension Session {
-  /// Runs the passes for this machine, then makes the session.
-  convenience init(preparing graph: Graph, options: Session.Options) throws {
-    var prepared = graph
-    try Pipelines.prepared(evaluate: Session.evaluator(options)).run(&prepared)
-    try self.init(prepared, options: options)
   }
 }
 
