@@ -10,7 +10,8 @@
 
 // x is first copied with its padding (bytes: cheap), which makes gathering columns free of cases. Then each task
 // gathers the columns of some pixels, packs them and multiplies the weights with them.
-enum { tile_bytes = 192 << 10, least_columns = 64, most_columns = 512, most_filters = 192, enough_tasks = 16, slack = 64 };
+enum { tile_bytes = 192 << 10, least_columns = 64, most_columns = 512, most_filters = 192 };
+enum { enough_tasks = 16, task_work = 1 << 20, slack = 64 };
 
 static long filters_of_group(const lig_conv_integer *p) { return p->filters / p->groups; }
 static long group_units(const lig_conv_integer *p) {
@@ -33,6 +34,11 @@ void lig_conv_integer_prepare(lig_conv_integer *p) {
   const long pixels = p->out_h * p->out_w;
   long columns = tile_bytes / gemm_max(4 * p->units, 1) / 32 * 32;
   columns = gemm_min(gemm_max(columns, least_columns), most_columns);
+  // Cutting columns costs nothing as long as the work of a task is worth handing over.
+  const double work = (double)p->batch * (double)p->filters * (double)p->k * (double)pixels / task_work;
+  const long wanted = work < 1 ? 1 : work > enough_tasks ? enough_tasks : (long)work;
+  const long share = gemm_round_up(pixels * p->batch * p->groups / wanted + 1, 32);
+  columns = gemm_min(columns, gemm_max(share, least_columns));
   p->column_tasks = (pixels + columns - 1) / columns;
   p->columns_per_task = gemm_round_up((pixels + p->column_tasks - 1) / p->column_tasks, 32);
   p->column_tasks = (pixels + p->columns_per_task - 1) / p->columns_per_task;
@@ -180,8 +186,9 @@ static void gather_columns(
       }
       uint8_t *line = buffer + q * line_bytes(p);
       lines[q] = line;
-      gather(line, x + (channel * p->padded_h + ky * p->dilation_h) * p->padded_w + kx * p->dilation_w, runs, found,
-             p->stride_w);
+      const uint8_t *from = x + (channel * p->padded_h + ky * p->dilation_h) * p->padded_w + kx * p->dilation_w;
+      if (found == 1 && p->stride_w == 1) lines[q] = from + runs[0].from;  // as it lies
+      else gather(line, from, runs, found, p->stride_w);
       if (++kx == p->kernel_w) {
         kx = 0;
         if (++ky == p->kernel_h) ky = 0, ++channel;

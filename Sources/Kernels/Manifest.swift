@@ -8,6 +8,7 @@ extension KernelTable {
       ShapeKernels.register(in:),
       JoiningKernels.register(in:),
       RecurrentKernels.register(in:), DynamicQuantizeLSTMKernels.register(in:),
+      EinsumKernels.register(in:),
       QuantizationKernels.register(in:), IntegerProductKernels.register(in:),
       ReductionKernels.register(in:),
       PoolingKernels.register(in:),

@@ -4,7 +4,7 @@ import TensorCore
 
 enum RecurrentKernels {
   static func register(in table: inout KernelTable) {
-    table.register(Recurrent.self, prepare: prepare)
+    table.register(Recurrent.self, prepare: computingInFloat32(prepare))
   }
 
   private static func prepare(_ op: Recurrent, _ context: KernelContext) throws -> Step {

@@ -8,6 +8,7 @@ extension OperatorSet {
     Shape.self, Size.self, Reshape.self, Squeeze.self, Unsqueeze.self, Flatten.self, Expand.self, Transpose.self,
     Concat.self, Split.self, Tile.self, Pad.self, BlockShuffle.self,
     Recurrent.self, DynamicQuantizeLSTM.self,
+    Einsum.self,
     DynamicQuantizeLinear.self, QuantizeLinear.self, DequantizeLinear.self,
     Reduce.self, ArgExtreme.self, CumSum.self,
     MaxPool.self, AveragePool.self, GlobalPool.self,
