@@ -60,6 +60,7 @@ let package = Package(
     library("CProtobufC", pkgConfig: "libprotobuf-c", debian: "libprotobuf-c-dev"),
     library("CSPNG", pkgConfig: "spng", debian: "libspng-dev"),
     library("CWebP", pkgConfig: "libwebp", debian: "libwebp-dev"),
+    library("CDeflate", pkgConfig: "libdeflate", debian: "libdeflate-dev"),
     library("CGEOS", pkgConfig: "geos", debian: "libgeos-dev"),
     // Debian's OpenCV core and imgproc come without a pkg-config file.
     shim("COpenCV", links: ["opencv_imgproc", "opencv_core"], headers: ["/usr/include/opencv4"]),
@@ -72,7 +73,7 @@ let package = Package(
     // Graphs
     module("TensorCore"),
     module("GraphIR", ["TensorCore"]),
-    module("ONNXFormat", ["CONNX", "GraphIR", "TensorCore"]),
+    module("ONNXFormat", ["CDeflate", "CONNX", "GraphIR", "TensorCore"]),
     module("Operators", ["GraphIR", "TensorCore"]),
     module("Passes", ["GraphIR", "Operators", "TensorCore"]),
     module("Kernels", ["CKernels", "GraphIR", "Operators", "TensorCore"]),
@@ -103,6 +104,8 @@ let package = Package(
     tests("ParityTests", [
       "ligature", "CAllocationCounter", "GraphIR", "ONNXFormat", "Operators", "Runtime", "TensorCore", "TestSupport",
     ]),
+    tests("ParityTests", ["ligature"]),
+    tests("ProgramTests", ["GraphIR", "Imaging", "ONNXFormat", "Operators", "TensorCore", "TensorFiles", "ligature"]),
   ],
   cLanguageStandard: .c11,
   cxxLanguageStandard: .cxx17

@@ -57,7 +57,7 @@ extension Raster where Scalar == UInt8 {
     } else {
       throw LigatureError(.usage, "'\(path)' ends in neither .png nor .jpg: choose one")
     }
-    try naming(path) { try writeFile(encoded(as: format, quality: quality), to: path) }
+    try naming(path) { try AtomicFile.write(encoded(as: format, quality: quality), to: path) }
   }
 
   // ── Inside ────────────────────────────────────────────────────────────────
@@ -104,13 +104,17 @@ private func naming<Result>(_ path: String, _ body: () throws -> Result) throws 
 private func readFile(_ path: String, limit: Int) throws -> [UInt8] {
   // Not blocking: opening a pipe that nobody writes to would wait for ever.
   let descriptor = unsafe open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
-  guard descriptor >= 0 else { throw LigatureError(.file, "cannot open '\(path)': \(systemErrorText())") }
+  guard descriptor >= 0 else {
+    throw LigatureError(.file, "cannot open '\(path)': \(systemErrorText()); check the name and its permissions")
+  }
   defer { close(descriptor) }
   var status = stat()
   guard unsafe fstat(descriptor, &status) == 0 else {
     throw LigatureError(.file, "cannot read the size of '\(path)': \(systemErrorText())")
   }
-  guard status.st_mode & S_IFMT == S_IFREG else { throw LigatureError(.file, "'\(path)' is not a regular file") }
+  guard status.st_mode & S_IFMT == S_IFREG else {
+    throw LigatureError(.file, "'\(path)' is not a regular file; name a picture")
+  }
   let size = Int(status.st_size)
   guard size <= limit else {
     throw LigatureError(
@@ -125,35 +129,4 @@ private func readFile(_ path: String, limit: Int) throws -> [UInt8] {
       count += got
     }
   }
-}
-
-/// Writes beside the target and renames, so that a crash or a full disk leaves no half file.
-package func writeFile(_ bytes: [UInt8], to path: String) throws {
-  func failure(_ what: String) -> LigatureError {
-    LigatureError(.file, "cannot \(what) '\(path)': \(systemErrorText()); is the folder there and writable?")
-  }
-  var template = Array("\(path).XXXXXX".utf8CString)
-  let descriptor = unsafe mkstemp(&template)
-  guard descriptor >= 0 else { throw failure("create") }
-  let temporary = unsafe template.withUnsafeBufferPointer { unsafe String(cString: $0.baseAddress!) }
-  var isDone = false
-  defer { if !isDone { unsafe unlink(temporary) } }
-  do {
-    defer { close(descriptor) }
-    try unsafe bytes.withUnsafeBytes { buffer in
-      var written = 0
-      while written < buffer.count {
-        let count = unsafe write(descriptor, buffer.baseAddress! + written, buffer.count - written)
-        if count < 0, errno == EINTR { continue }
-        guard count > 0 else { throw failure("write") }
-        written += count
-      }
-    }
-    // mkstemp makes files for the owner alone; a picture gets what any new file gets.
-    let mask = umask(0)
-    umask(mask)
-    guard fchmod(descriptor, 0o666 & ~mask) == 0 else { throw failure("write") }
-  }
-  guard unsafe rename(temporary, path) == 0 else { throw failure("replace") }
-  isDone = true
 }

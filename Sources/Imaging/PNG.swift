@@ -27,6 +27,9 @@ enum PNG {
         try unsafe check(
           spng_decode_image(decoder, pixels.baseAddress, pixels.count, format.code, Int32(SPNG_DECODE_TRNS.rawValue)))
       }
+      // Pixels are complete before the checksum behind them has been read. A file that only lacks its end is whole.
+      let rest = unsafe spng_decode_chunks(decoder)
+      if rest != Int32(SPNG_IO_EOF.rawValue) { try check(rest) }
       metadata.orientation = unsafe orientation(decoder)
       return (format == .rgb && channels == 1 ? try image.channel(0) : image, metadata)
     }

@@ -10,6 +10,11 @@ final class ExternalData {
   /// - Parameter folder: the folder of the model file.
   init(folder: String) { self.folder = folder.isEmpty ? "." : folder }
 
+  /// The files that tensors were found in so far, by name.
+  var files: [(name: String, storage: TensorStorage)] {
+    mapped.sorted { $0.key < $1.key }.map { (name: $0.key, storage: $0.value) }
+  }
+
   /// The tensor that these `external_data` entries place.
   func tensor(_ element: ElementType, _ shape: [Int], _ entries: [WireEntry]) throws -> Tensor {
     var location = ""

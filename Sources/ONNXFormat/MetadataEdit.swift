@@ -1,7 +1,7 @@
 internal import TensorCore
 
 /// Sets entries of a model file's `metadata_props` and leaves every other byte as it is: no operator is upgraded,
-/// nothing is reordered.
+/// nothing is reordered. The file ends with a new checksum of all that.
 ///
 /// - Parameter path: the file to read. It may also be `target`.
 /// - Throws: `.file` when a file cannot be read or written, `.format` when the bytes are not those of a protobuf
@@ -9,13 +9,16 @@ internal import TensorCore
 public func setMetadata(_ entries: [String: String], ofModelAt path: String, writingTo target: String) throws {
   let storage = try TensorStorage(mapping: path)
   let file = try AtomicFile(target)
+  let sink = ByteSink(file: file)
   try unsafe storage.withUnsafeBytes { bytes in
-    for range in try unsafe MetadataEdit.fieldsToKeep(bytes, without: entries) {
-      try unsafe file.write(UnsafeRawBufferPointer(rebasing: bytes[range]))
-    }
+    let kept = try unsafe MetadataEdit.fieldsToKeep(bytes) { key, _ in entries[key] == nil && key != Checksum.key }
+    for range in kept { unsafe sink.append(UnsafeRawBufferPointer(rebasing: bytes[range])) }
   }
-  let added = entries.sorted { $0.key < $1.key }.flatMap(MetadataEdit.encoded)
-  try unsafe added.withUnsafeBytes { unsafe try file.write($0) }
+  for (key, value) in entries.sorted(by: { $0.key < $1.key }) where !Checksum.isChecksum(key) {
+    sink.append(entry: key, value)
+  }
+  sink.seal()
+  _ = try sink.finish()
   try file.commit()
 }
 
@@ -24,15 +27,19 @@ enum MetadataEdit {
   /// Number of `metadata_props` in ModelProto; in its entries the key is 1, the value 2.
   static let metadataField = 14
 
-  /// Byte ranges of all fields except metadata whose key is in `entries`; neighbours are joined.
-  static func fieldsToKeep(_ bytes: UnsafeRawBufferPointer, without entries: [String: String]) throws -> [Range<Int>] {
+  /// Byte ranges of all fields except the metadata entries that `keeps` turns down; neighbours are joined.
+  static func fieldsToKeep(
+    _ bytes: UnsafeRawBufferPointer, where keeps: (_ key: String, _ value: String) -> Bool
+  ) throws -> [Range<Int>] {
     var kept: [Range<Int>] = []
     var reader = unsafe WireReader(bytes, 0..<bytes.count)
     while !reader.isAtEnd {
       let start = reader.position
       let (number, wireType) = try unsafe reader.tag()
       let content = try unsafe reader.payload(wireType)
-      if number == metadataField, wireType == 2, let key = try unsafe key(bytes, content), entries[key] != nil {
+      if number == metadataField, wireType == 2, let entry = try unsafe entry(bytes, content),
+        !keeps(entry.key, entry.value)
+      {
         continue
       }
       if let last = kept.last, last.upperBound == start {
@@ -44,17 +51,20 @@ enum MetadataEdit {
     return kept
   }
 
-  private static func key(_ bytes: UnsafeRawBufferPointer, _ entry: Range<Int>) throws -> String? {
-    var reader = unsafe WireReader(bytes, entry)
-    var key: String?
+  /// Nil without a key. Long values are of no interest here and come as the empty text.
+  private static func entry(
+    _ bytes: UnsafeRawBufferPointer, _ range: Range<Int>
+  ) throws -> (key: String, value: String)? {
+    var reader = unsafe WireReader(bytes, range)
+    var texts: [UInt32: String] = [:]
     while !reader.isAtEnd {
       let (number, wireType) = try unsafe reader.tag()
       let content = try unsafe reader.payload(wireType)
-      if number == 1, wireType == 2 {
-        key = unsafe String(decoding: UnsafeRawBufferPointer(rebasing: bytes[content]), as: UTF8.self)
-      }
+      guard wireType == 2 else { continue }
+      let isLong = number == 2 && content.count > 256
+      texts[UInt32(number)] = isLong ? "" : unsafe String(decoding: bytes[content], as: UTF8.self)
     }
-    return key
+    return texts[1].map { ($0, texts[2] ?? "") }
   }
 
   /// One entry as a field of ModelProto.

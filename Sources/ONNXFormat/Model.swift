@@ -25,6 +25,11 @@ public struct Model: Sendable {
   public var operatorSets: [String: Int] = [:]
   /// The standard operator set that the file was written in, before it was upgraded.
   public var originalOpset = canonicalOpset
+  /// The checksum that the file ended with, as in `crc32:1a2b3c4d`; `nil` for files of other programs. Written files
+  /// get a new one.
+  public internal(set) var checksum: String?
+  /// Names of the files beside it that hold tensors.
+  public internal(set) var externalFiles: [String] = []
   /// What the file held that the graph does not carry, in words for a person: dropped training graphs, …
   public internal(set) var notes: [String] = []
 

@@ -47,8 +47,8 @@ package struct Evaluator: Sendable {
     guard needed <= byteLimit else {
       throw LigatureError(.limit, "needs \(needed) bytes, more than the limit of \(byteLimit); raise the memory limit")
     }
-    let storages = outputs.map { TensorStorage(byteCount: $0.byteCount) }
-    let workspace = TensorStorage(byteCount: step.workspace)
+    let storages = try outputs.map { try TensorStorage(byteCount: $0.byteCount) }
+    let workspace = try TensorStorage(byteCount: step.workspace)
     var addresses: [UnsafeMutableRawPointer] = unsafe []
     for tensor in inputs {
       if let tensor {

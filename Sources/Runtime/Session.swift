@@ -170,10 +170,11 @@ extension Session {
     guard plan.memory.arena <= options.memoryLimit else {
       throw LigatureError(
         .limit,
-        "needs an arena of \(plan.memory.arena) bytes, \(plan.memory.arena - options.memoryLimit) more than the memory limit of \(options.memoryLimit); raise the limit or make the input smaller"
+        "needs \(plan.memory.arena) bytes for intermediate tensors, \(plan.memory.arena - options.memoryLimit) more "
+          + "than the memory limit of \(options.memoryLimit); raise the limit or make the input smaller"
       )
     }
-    arena.reserve(plan.memory.arena)
+    try arena.reserve(plan.memory.arena)
     unsafe plan.bind(arena: arena.base, entries: entries)
     do {
       try unsafe plan.run(arena: arena.base, pool: options.pool.handle, observer: observer)
@@ -250,7 +251,8 @@ public struct Results {
   public func shape(_ index: Int) throws -> [Int] { try exit(index).shape }
 
   /// The bytes of an output, row-major, where the run left them.
-  public func withUnsafeBytes<Result>(_ index: Int, _ body: (UnsafeRawBufferPointer) throws -> Result) throws -> Result {
+  public func withUnsafeBytes<Result>(_ index: Int, _ body: (UnsafeRawBufferPointer) throws -> Result) throws -> Result
+  {
     try unsafe body(plan.bytes(of: try exit(index)))
   }
 

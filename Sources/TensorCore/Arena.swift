@@ -13,12 +13,18 @@
 
   deinit { unsafe memory.deallocate() }
 
-  /// Makes room for at least that many bytes; the content is lost when the arena grows.
-  public mutating func reserve(_ needed: Int) {
+  /// Makes room for at least that many bytes; the content is lost when the arena grows. Throws `.limit` when the
+  /// system does not give as much memory.
+  public mutating func reserve(_ needed: Int) throws {
     guard needed > byteCount else { return }
+    // The old block goes first, so that both need not fit.
     unsafe memory.deallocate()
+    byteCount = Arena.alignment
+    unsafe memory = .allocate(byteCount: byteCount, alignment: Arena.alignment)
+    let larger = unsafe try allocateAligned(needed)
+    unsafe memory.deallocate()
+    unsafe memory = unsafe larger
     byteCount = needed
-    unsafe memory = .allocate(byteCount: needed, alignment: Arena.alignment)
   }
 
   /// Fills the arena with a pattern, so that a test finds whatever reads bytes that nobody wrote.

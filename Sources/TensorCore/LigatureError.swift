@@ -1,3 +1,5 @@
+internal import Foundation
+
 /// The one error type of the package. The message says what is wrong *and* the remedy; `node` and `operands` say where.
 public struct LigatureError: Error, Sendable {
   public enum Code: String, Sendable {
@@ -60,7 +62,24 @@ extension LigatureError: CustomStringConvertible {
     var text = message
     if let node { text = "node \(node): " + text }
     if !operands.isEmpty { text += " [operands: \(operands.joined(separator: ", "))]" }
-    if let cause { text += " (cause: \(cause))" }
+    if let cause { text += " (cause: \(LigatureError.words(cause)))" }
     return text
+  }
+
+  /// What an error of another library says to a person, without the names of its types.
+  private static func words(_ error: any Error) -> String {
+    if let error = error as? LigatureError { return error.description }
+    switch error as? DecodingError {
+    case .dataCorrupted(let context), .keyNotFound(_, let context), .typeMismatch(_, let context),
+      .valueNotFound(_, let context):
+      return context.debugDescription
+    default: break
+    }
+    let error = error as NSError
+    let underlying = error.userInfo[NSUnderlyingErrorKey] as? NSError
+    for error in [error, underlying] {
+      if let error, error.domain == NSPOSIXErrorDomain { return unsafe String(cString: strerror(Int32(error.code))) }
+    }
+    return error.localizedDescription
   }
 }

@@ -2,8 +2,8 @@
 
 extension TensorStorage {
   /// Fresh storage with these bytes.
-  package convenience init(copying bytes: [UInt8]) {
-    self.init(byteCount: bytes.count)
+  package convenience init(copying bytes: [UInt8]) throws {
+    try self.init(byteCount: bytes.count)
     unsafe withUnsafeMutableBytes { unsafe $0.copyBytes(from: bytes) }
   }
 }

@@ -49,7 +49,7 @@ public struct Tensor: Sendable {
   public init(
     _ element: ElementType, _ shape: [Int], filledBy fill: (UnsafeMutableRawBufferPointer) throws -> Void
   ) throws {
-    let storage = TensorStorage(byteCount: try Checked.byteCount(element, shape))
+    let storage = try TensorStorage(byteCount: Checked.byteCount(element, shape))
     try unsafe storage.withUnsafeMutableBytes(fill)
     try self.init(element, shape, storage: storage)
   }
@@ -69,11 +69,11 @@ public struct Tensor: Sendable {
       throw LigatureError(.shape, "\(strings.count) strings do not fill the shape \(shape)")
     }
     self.init(
-      unchecked: .string, shape, storage: TensorStorage(byteCount: 0), byteOffset: 0, byteCount: 0, strings: strings)
+      unchecked: .string, shape, storage: TensorStorage(scalarSize: 0), byteOffset: 0, byteCount: 0, strings: strings)
   }
 
   public init<Scalar: TensorScalar>(scalar: Scalar) {
-    let storage = TensorStorage(byteCount: MemoryLayout<Scalar>.size)
+    let storage = TensorStorage(scalarSize: MemoryLayout<Scalar>.size)
     unsafe storage.withUnsafeMutableBytes { unsafe $0.storeBytes(of: scalar, as: Scalar.self) }
     self.init(
       unchecked: Scalar.elementType, [], storage: storage, byteOffset: 0, byteCount: MemoryLayout<Scalar>.size)

@@ -7,12 +7,19 @@ import Foundation
   public let byteCount: Int
   private let isMapped: Bool
 
-  /// Zeroed bytes, aligned to 64.
-  public init(byteCount: Int) {
-    let size = max(byteCount, 64)
-    unsafe base = .allocate(byteCount: size, alignment: 64)
-    unsafe base.initializeMemory(as: UInt8.self, repeating: 0, count: size)
+  /// Zeroed bytes, aligned to 64. Throws `.limit` when the system does not give as much memory.
+  public init(byteCount: Int) throws {
+    unsafe base = try allocateAligned(byteCount)
+    unsafe base.initializeMemory(as: UInt8.self, repeating: 0, count: max(byteCount, 64))
     self.byteCount = byteCount
+    isMapped = false
+  }
+
+  /// One zeroed scalar.
+  init(scalarSize: Int) {
+    unsafe base = .allocate(byteCount: 64, alignment: 64)
+    unsafe base.initializeMemory(as: UInt8.self, repeating: 0, count: 64)
+    byteCount = min(scalarSize, 64)
     isMapped = false
   }
 
@@ -20,7 +27,9 @@ import Foundation
   /// The file must not be truncated while the storage lives.
   public convenience init(mapping path: String) throws {
     let descriptor = unsafe open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
-    guard descriptor >= 0 else { throw LigatureError(.file, "cannot open '\(path)': \(systemErrorText())") }
+    guard descriptor >= 0 else {
+      throw LigatureError(.file, "cannot open '\(path)': \(systemErrorText()); check the name and its permissions")
+    }
     try self.init(mapping: descriptor, name: path)
   }
 
@@ -32,7 +41,7 @@ import Foundation
       throw LigatureError(.file, "cannot read the size of '\(path)': \(systemErrorText())")
     }
     guard status.st_mode & S_IFMT == S_IFREG else {
-      throw LigatureError(.file, "'\(path)' is not a regular file")
+      throw LigatureError(.file, "'\(path)' is not a regular file; name a file")
     }
     byteCount = Int(status.st_size)
     guard byteCount > 0 else {
@@ -69,6 +78,16 @@ import Foundation
 
   /// Address of the first byte. Valid while the storage lives.
   @unsafe package var address: UnsafeRawPointer { unsafe UnsafeRawPointer(base) }
+}
+
+/// At least 64 bytes, aligned to 64; released with `deallocate()`. Sizes may come from files, so that a refusal is an
+/// error here, not the end of the program.
+@unsafe func allocateAligned(_ byteCount: Int) throws -> UnsafeMutableRawPointer {
+  var memory: UnsafeMutableRawPointer?
+  guard byteCount >= 0, unsafe posix_memalign(&memory, 64, max(byteCount, 64)) == 0, let memory = unsafe memory else {
+    throw LigatureError(.limit, "the system has no memory for \(byteCount) bytes; make the input smaller")
+  }
+  return unsafe memory
 }
 
 /// The text of the last system error of this thread.

@@ -7,25 +7,42 @@ import TensorCore
 
 struct AnnotateCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "annotate", abstract: "Writes a recipe into a model file, so that the file alone is enough to read with.",
+    commandName: "annotate",
+    abstract: "Writes a recipe into a model file, so that the file alone is enough to read with.",
     discussion: """
       The recipe is JSON: task, preprocessing, dictionary, postprocessing, licence, origin (see Models/Recipes). It is \
       checked, then written into the file's metadata; every other byte of the file stays as it is. A recipe that the \
-      file already carries is replaced.
+      file already carries is replaced. The file ends with a checksum of all that, by which damage is found. After \
+      another program has changed such a file, --reseal gives it a new one, with a recipe or without.
       """)
 
   @Argument(help: "An ONNX file.", completion: .file(extensions: ["onnx"]))
   var model: String
 
   @Option(help: "The recipe.", completion: .file(extensions: ["json"]))
-  var recipe: String
+  var recipe: String?
 
-  @Option(name: .shortAndLong, help: "The file to write; it may be the model itself.", completion: .file(extensions: ["onnx"]))
+  @Flag(help: "Accept a file that does not fit its checksum, and give it a new one.")
+  var reseal = false
+
+  @Option(
+    name: .shortAndLong, help: "The file to write; it may be the model itself.", completion: .file(extensions: ["onnx"])
+  )
   var output: String
 
+  func validate() throws {
+    if recipe == nil, !reseal { throw ValidationError("give --recipe FILE, or --reseal") }
+  }
+
   func run() throws {
+    let original = try Model(contentsOf: model, operators: .standard, checksum: reseal ? .ignored : .verified)
+    guard let recipe else {
+      try requireSameFolderForExternalData(original)
+      try setMetadata([:], ofModelAt: model, writingTo: output)
+      print("wrote \(output): \(try Model(contentsOf: output, operators: .standard).checksum ?? "")")
+      return
+    }
     let checked = try Recipe(json: text(recipe))
-    let original = try Model(contentsOf: model, operators: .standard)
     // A recipe that the file cannot fulfil is an error now rather than when a page is read.
     _ = try checked.dictionary?.resolved(original.metadata)
     try requireSameFolderForExternalData(original)
@@ -37,11 +54,8 @@ struct AnnotateCommand: ParsableCommand {
   }
 
   private func text(_ path: String) throws -> String {
-    do {
-      return String(decoding: try Data(contentsOf: URL(filePath: path)), as: UTF8.self)
-    } catch {
-      throw LigatureError(.file, "cannot read the recipe '\(path)'", cause: error)
-    }
+    // Mapping takes regular files only: nothing here waits for a pipe or reads a device without end.
+    unsafe try TensorStorage(mapping: path).withUnsafeBytes { unsafe String(decoding: $0, as: UTF8.self) }
   }
 
   /// Tensors in other files are found beside the model only.
@@ -49,13 +63,9 @@ struct AnnotateCommand: ParsableCommand {
     func folder(_ path: String) -> String {
       URL(filePath: path).deletingLastPathComponent().resolvingSymlinksInPath().path
     }
-    guard folder(model) != folder(output) else { return }
-    do {
-      _ = try Model(bytes: Array(Data(contentsOf: URL(filePath: model))), operators: .standard)
-    } catch {
+    guard original.externalFiles.isEmpty || folder(model) == folder(output) else {
       throw LigatureError(
-        .usage, "'\(model)' has tensors in other files, which are looked for beside it; write the output there too",
-        cause: error)
+        .usage, "'\(model)' has tensors in other files, which are looked for beside it; write the output there too")
     }
   }
 }

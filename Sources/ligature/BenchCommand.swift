@@ -64,7 +64,7 @@ struct BenchCommand: ParsableCommand {
     let graph = loaded.session.graph
     let sizes = try shapes.sizes(for: graph, recipe: loaded.recipeSizes)
     let inputs = try zip(graph.inputs, sizes).map {
-      try syntheticTensor(graph[$0].name, graph[$0].type.element, $1)
+      try syntheticTensor(graph[$0].name, graph[$0].type.element, $1, limit: options.memoryLimit.bytes)
     }
     func timedRun() throws -> Double {
       let start = ContinuousClock.now
@@ -84,7 +84,8 @@ struct BenchCommand: ParsableCommand {
     let items = sizes.first?.first ?? 1
     return Report(
       model: model, shapes: Dictionary(uniqueKeysWithValues: zip(loaded.session.inputs.map(\.name), sizes)),
-      threads: loaded.session.options.pool.threads, runs: times.count, loadTime: loaded.loadTime * 1000, firstRun: first,
+      threads: loaded.session.options.pool.threads, runs: times.count, loadTime: loaded.loadTime * 1000,
+      firstRun: first,
       minimum: times[0], median: median, p95: times[min(times.count - 1, times.count * 95 / 100)],
       throughput: Double(items) / median * 1000, arena: try loaded.session.memoryUse(sizes).arena,
       peakResident: peakResidentBytes())
@@ -101,6 +102,9 @@ func peakResidentBytes() -> Int {
 /// As all `--json` options print: sorted keys, indented.
 func encodeJSON(_ value: some Encodable) throws -> String {
   let encoder = JSONEncoder()
+  // JSON has no words for these; a report that holds one is still a report.
+  encoder.nonConformingFloatEncodingStrategy = .convertToString(
+    positiveInfinity: "Infinity", negativeInfinity: "-Infinity", nan: "NaN")
   encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
   return String(decoding: try encoder.encode(value), as: UTF8.self)
 }

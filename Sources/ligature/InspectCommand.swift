@@ -50,6 +50,8 @@ struct InspectCommand: ParsableCommand {
     var plan: Plan?
     /// Why there is no plan.
     var planProblem: String?
+    /// As it stands at the end of the file, and fits; absent for files of other programs.
+    var checksum: String?
     var metadata: [String: String]
     var notes: [String]
     var nodes: [String]?
@@ -76,7 +78,8 @@ struct InspectCommand: ParsableCommand {
       opset: file.originalOpset, operatorSets: file.operatorSets, inputs: graph.inputs.map { tensor(graph[$0]) },
       outputs: zip(graph.outputs, graph.outputNames).map { tensor(graph[$0], name: $1) }, nodeCount: graph.nodeCount,
       operators: operators, unsupported: unsupported.sorted(), parameters: tensors.reduce(0) { $0 + $1.count },
-      parameterBytes: tensors.reduce(0) { $0 + $1.byteCount }, metadata: file.metadata, notes: file.notes)
+      parameterBytes: tensors.reduce(0) { $0 + $1.byteCount }, checksum: file.checksum,
+      metadata: file.metadata, notes: file.notes)
     do {
       report.plan = try plan(graph, file)
     } catch let error as LigatureError where error.code != .usage {
@@ -108,6 +111,7 @@ struct InspectCommand: ParsableCommand {
     lines.append("opset       \(report.opset)\(sets)")
     for input in report.inputs { lines.append("input       \(line(input))") }
     for output in report.outputs { lines.append("output      \(line(output))") }
+    if let checksum = report.checksum { lines.append("checksum    \(checksum), fits") }
     lines.append("parameters  \(report.parameters.grouped) (\(ByteCount(bytes: report.parameterBytes)))")
     if let plan = report.plan {
       let at = plan.shapes.sorted { $0.key < $1.key }
@@ -132,7 +136,7 @@ struct InspectCommand: ParsableCommand {
     lines += recipe(report.metadata)
     for note in report.notes { lines.append("note        \(note)") }
     if let nodes = report.nodes { lines += nodes }
-    return lines.joined(separator: "\n")
+    return lines.map(\.printable).joined(separator: "\n")
   }
 
   private func line(_ tensor: Tensor) -> String {
@@ -141,9 +145,10 @@ struct InspectCommand: ParsableCommand {
 
   private func recipe(_ metadata: [String: String]) -> [String] {
     guard !metadata.isEmpty else { return ["recipe      none: the file has no metadata"] }
-    return ["recipe"] + metadata.sorted { $0.key < $1.key }.map { key, value in
-      let flat = value.replacing("\n", with: "⏎")
-      return "  \(key): \(flat.count > 160 ? "\(flat.prefix(160))… (\(value.count) characters)" : flat)"
-    }
+    return ["recipe"]
+      + metadata.sorted { $0.key < $1.key }.map { key, value in
+        let flat = value.printable
+        return "  \(key): \(flat.count > 160 ? "\(flat.prefix(160))… (\(value.count) characters)" : flat)"
+      }
   }
 }

@@ -27,11 +27,19 @@ struct Ligature: ParsableCommand {
     do {
       var command = try parseAsRoot()
       try command.run()
+      // What was printed may still wait here; where it cannot go, exit code 0 would be a lie.
+      guard fflush(nil) == 0 else {
+        throw LigatureError(.file, "cannot write the output: \(systemErrorText()); check where it goes")
+      }
     } catch let error as LigatureError where error.code == .usage {
       complain(error)
       Foundation.exit(ExitCode.validationFailure.rawValue)
     } catch let error as LigatureError {
       complain(error)
+      Foundation.exit(ExitCode.unusable.rawValue)
+    } catch  where !(error is ExitCode) && exitCode(for: error) == .failure {
+      // Not one of ours and not the parser's.
+      complain(LigatureError(.file, "could not go on", cause: error))
       Foundation.exit(ExitCode.unusable.rawValue)
     } catch {
       exit(withError: error)
@@ -47,6 +55,9 @@ extension ExitCode {
 }
 
 /// Writes an error line to standard error.
-func complain(_ error: some Error) {
-  FileHandle.standardError.write(Data("error: \(error)\n".utf8))
+func complain(_ error: some Error) { writeToStandardError("error: \("\(error)".printable)\n") }
+
+/// Where standard error is closed or full, nobody is there to be told.
+func writeToStandardError(_ text: String) {
+  try? FileHandle.standardError.write(contentsOf: Data(text.utf8))
 }

@@ -45,13 +45,26 @@ struct ReadCommand: ParsableCommand {
         progress.finished("\(path): \(lines.count) lines in \(start.duration(to: .now).seconds.fixed(2)) s") {
           output.add(PageReport(path, picture, lines))
         }
-      } catch let error as LigatureError where paths.count > 1 {
+      } catch {
+        let error = ReadCommand.named(error, path)
+        guard paths.count > 1 else { throw error }
         progress.failed("\(error)") { output.add(PageReport(path, error)) }
       }
     }
     progress.end()
     try output.end()
     if output.hasFailures { throw ExitCode.checkFailed }
+  }
+}
+
+extension ReadCommand {
+  /// The error with the picture that it is about.
+  fileprivate static func named(_ error: any Error, _ path: String) -> LigatureError {
+    guard var named = error as? LigatureError else {
+      return LigatureError(.file, "'\(path)' could not be read", cause: error)
+    }
+    if !named.message.contains("'\(path)'") { named.message = "'\(path)': " + named.message }
+    return named
   }
 }
 
@@ -109,8 +122,8 @@ private struct ReadOutput {
       return
     }
     guard let lines = report.lines else { return }
-    if hasHeadings { print("── \(report.image)") }
-    for line in lines { print("\(line.score.fixed(2))  \(line.text)") }
+    if hasHeadings { print("── \(report.image.printable)") }
+    for line in lines { print("\(line.score.fixed(2))  \(line.text.printable)") }
     // Through a pipe, too, a page is seen as soon as it is read.
     fflush(nil)
   }
@@ -128,23 +141,27 @@ enum PictureFiles {
   /// Files as given; for a folder, the pictures in it by name. Throws `.file` for a folder without any.
   static func expand(_ paths: [String]) throws -> [String] {
     try paths.flatMap { path -> [String] in
-      var isFolder: ObjCBool = false
-      guard unsafe FileManager.default.fileExists(atPath: path, isDirectory: &isFolder), isFolder.boolValue else {
-        return [path]
-      }
+      guard isFolder(path) else { return [path] }
       let names: [String]
       do {
         names = try FileManager.default.contentsOfDirectory(atPath: path)
       } catch {
         throw LigatureError(.file, "cannot list '\(path)'; check its permissions", cause: error)
       }
+      // A folder inside is not looked into, whatever its name.
       let pictures = names.filter { extensions.contains(($0 as NSString).pathExtension.lowercased()) }.sorted()
+        .filter { !isFolder((path as NSString).appendingPathComponent($0)) }
       guard !pictures.isEmpty else {
         throw LigatureError(.file, "no JPEG, PNG or WebP file lies directly in '\(path)'")
       }
       return pictures.map { (path as NSString).appendingPathComponent($0) }
     }
   }
+}
+
+private func isFolder(_ path: String) -> Bool {
+  var isFolder: ObjCBool = false
+  return unsafe FileManager.default.fileExists(atPath: path, isDirectory: &isFolder) && isFolder.boolValue
 }
 
 /// Where `--draw` writes: one file for one picture, a folder for several.

@@ -38,7 +38,9 @@ struct RunCommand: ParsableCommand {
     let missing = graph.inputs.filter { given[graph[$0].name] == nil }
     let sizes = missing.isEmpty ? [] : try shapes.sizes(for: graph, recipe: loaded.recipeSizes)
     let tensors = try graph.inputs.enumerated().map { index, id in
-      try given[graph[id].name] ?? syntheticTensor(graph[id].name, graph[id].type.element, sizes[index])
+      try given[graph[id].name]
+        ?? syntheticTensor(
+          graph[id].name, graph[id].type.element, sizes[index], limit: options.memoryLimit.bytes)
     }
     let start = ContinuousClock.now
     let results = try loaded.session.run(tensors)
@@ -46,7 +48,7 @@ struct RunCommand: ParsableCommand {
     for (name, tensor) in zip(graph.outputNames, results) {
       var line = "\(name): \(tensor.element)\(tensor.shape)"
       if let range = range(tensor) { line += "  \(range)" }
-      print(line)
+      print(line.printable)
     }
     print("planned and ran in \((time * 1000).fixed(1)) ms")
     if let output { try write(zip(graph.outputNames, results).map { ($0, $1) }, to: output) }
@@ -63,6 +65,9 @@ struct RunCommand: ParsableCommand {
         let names = graph.inputs.map { graph[$0].name }.joined(separator: ", ")
         throw LigatureError(.usage, "--input names '\(parts[0])', but the inputs are: \(names)")
       }
+      guard given[parts[0]] == nil else {
+        throw LigatureError(.usage, "--input is given twice for '\(parts[0])'; give it once")
+      }
       given[parts[0]] = try readTensor(parts[1], named: parts[0])
     }
     return given
@@ -77,7 +82,7 @@ struct RunCommand: ParsableCommand {
     do {
       try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
     } catch {
-      throw LigatureError(.file, "cannot make the folder '\(folder)'", cause: error)
+      throw LigatureError(.file, "cannot make the folder '\(folder)'; check the name and its permissions", cause: error)
     }
     for result in results {
       // A name may hold anything; a file's may not leave the folder.

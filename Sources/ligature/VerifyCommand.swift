@@ -39,7 +39,7 @@ struct VerifyCommand: ParsableCommand {
   }
 
   func validate() throws {
-    if !(tolerance >= 0) { throw ValidationError("--tolerance must not be negative") }
+    if !(tolerance >= 0) { throw ValidationError("--tolerance must be a number, 0 or more") }
   }
 
   func run() throws {
@@ -73,9 +73,11 @@ struct VerifyCommand: ParsableCommand {
     let expected = try tensors("output", set, count: session.outputNames.count)
     let produced = try session.run(inputs)
     return try zip(session.outputNames, zip(produced, expected)).map { name, pair in
-      try compare(pair.0, pair.1, row: Row(
-        dataSet: set, output: name, type: "\(pair.1.element)\(pair.1.shape)", maximalAbsoluteError: 0,
-        maximalRelativeError: 0, passed: true))
+      try compare(
+        pair.0, pair.1,
+        row: Row(
+          dataSet: set, output: name, type: "\(pair.1.element)\(pair.1.shape)", maximalAbsoluteError: 0,
+          maximalRelativeError: 0, passed: true))
     }
   }
 
@@ -85,6 +87,9 @@ struct VerifyCommand: ParsableCommand {
       row.passed = false
       row.problem = "made \(produced.element)\(produced.shape)"
       return row
+    }
+    guard expected.element.isFloatingPoint || produced.hasSameBytes(as: expected) else {
+      return try compareIntegers(produced, expected, row: row)
     }
     let (a, b) = (try produced.floats(), try expected.floats())
     var (error, scale) = (0.0, 0.0)
@@ -96,6 +101,20 @@ struct VerifyCommand: ParsableCommand {
     row.maximalAbsoluteError = error
     row.maximalRelativeError = error == 0 ? 0 : error / max(scale, .leastNormalMagnitude)
     row.passed = expected.element.isFloatingPoint ? row.maximalRelativeError <= tolerance : error == 0
+    return row
+  }
+
+  /// Of numbers that differ somewhere: single precision would not tell large ones apart.
+  private func compareIntegers(_ produced: Tensor, _ expected: Tensor, row: Row) throws -> Row {
+    var row = row
+    row.passed = false
+    var (error, scale) = (0.0, 0.0)
+    for (x, y) in zip(try produced.doubles(), try expected.doubles()) {
+      error = max(error, abs(x - y))
+      scale = max(scale, abs(y))
+    }
+    row.maximalAbsoluteError = max(error, 1)
+    row.maximalRelativeError = row.maximalAbsoluteError / max(scale, 1)
     return row
   }
 
@@ -113,5 +132,17 @@ struct VerifyCommand: ParsableCommand {
     }
     let failed = rows.filter { !$0.passed }.count
     return table.text + "\n\(rows.count - failed) of \(rows.count) outputs within \(tolerance) of their scale"
+  }
+}
+
+extension Tensor {
+  fileprivate func hasSameBytes(as other: Tensor) -> Bool {
+    unsafe withUnsafeBytes { mine in unsafe other.withUnsafeBytes { unsafe mine.elementsEqual($0) } }
+  }
+
+  /// Integers, rounded to double precision where they are that large.
+  fileprivate func doubles() throws -> [Double] {
+    if element == .uint64 { return try scalars(as: UInt64.self).map(Double.init) }
+    return try integers().map(Double.init)
   }
 }

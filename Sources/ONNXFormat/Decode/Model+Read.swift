@@ -7,13 +7,16 @@ extension Model {
   ///
   /// - Parameter operators: the operators to read as such; all others become `Opaque`.
   /// - Throws: `.file` when it or its external data cannot be read, `.format` when the bytes are not an ONNX model,
-  ///   `.unsupported` for operator sets and types that are not read, `.limit` past the limits, and what operators
+  ///   or do not fit the checksum that our own files carry, `.unsupported` for operator sets and types that are not read, `.limit` past the limits, and what operators
   ///   say of attributes and inputs that do not fit.
-  public init(contentsOf path: String, operators: OperatorSet, limits: ReadLimits = ReadLimits()) throws {
+  public init(
+    contentsOf path: String, operators: OperatorSet, limits: ReadLimits = ReadLimits(),
+    checksum: ChecksumPolicy = .verified
+  ) throws {
     let storage = try TensorStorage(mapping: path)
     let folder = (path as NSString).deletingLastPathComponent
     do {
-      try self.init(storage, external: ExternalData(folder: folder), operators, limits)
+      try self.init(storage, external: ExternalData(folder: folder), operators, limits, checksum)
     } catch let error as LigatureError where error.node == nil {
       throw LigatureError(error.code, "'\(path)': \(error.message)", cause: error.cause)
     }
@@ -21,13 +24,16 @@ extension Model {
 
   /// Reads the bytes of an ONNX file. Its tensors cannot be in other files.
   public init(bytes: [UInt8], operators: OperatorSet, limits: ReadLimits = ReadLimits()) throws {
-    try self.init(TensorStorage(copying: bytes), external: nil, operators, limits)
+    try self.init(TensorStorage(copying: bytes), external: nil, operators, limits, .verified)
   }
 
   private init(
-    _ storage: TensorStorage, external: ExternalData?, _ operators: OperatorSet, _ limits: ReadLimits
+    _ storage: TensorStorage, external: ExternalData?, _ operators: OperatorSet, _ limits: ReadLimits,
+    _ policy: ChecksumPolicy
   ) throws {
+    let seal = try Checksum.verify(storage, policy)
     let wire = try WireDecoder.model(storage, external: external, limits: limits.wire)
+    try Checksum.verify(external: external?.files.map(\.storage) ?? [], seal.external, policy)
     guard let wireGraph = wire.graph else {
       throw LigatureError(.format, "not an ONNX model: there is no graph in it; obtain or export the file again")
     }
@@ -40,7 +46,9 @@ extension Model {
     modelVersion = wire.modelVersion
     documentation = wire.documentation
     graphDocumentation = wireGraph.documentation
-    metadata = try Model.dictionary(wire.metadata)
+    metadata = try Model.dictionary(wire.metadata).filter { !Checksum.isChecksum($0.key) }
+    checksum = seal.file
+    externalFiles = external?.files.map(\.name) ?? []
     graphMetadata = try Model.dictionary(wireGraph.metadata)
     operatorSets = versions.others
     originalOpset = versions.standard
@@ -81,12 +89,14 @@ struct OperatorVersions: Sendable {
     guard let found = found ?? (sets.isEmpty ? 1 : nil) else { return }
     guard found >= oldestOpset else {
       throw LigatureError(
-        .unsupported, "it uses opset \(found) of the standard operators; the oldest that is read is \(oldestOpset): "
+        .unsupported,
+        "it uses opset \(found) of the standard operators; the oldest that is read is \(oldestOpset): "
           + "convert it with onnx.version_converter.convert_version(model, \(canonicalOpset))")
     }
     guard found <= newestOpset else {
       throw LigatureError(
-        .unsupported, "it uses opset \(found) of the standard operators; the newest that is read is \(newestOpset): "
+        .unsupported,
+        "it uses opset \(found) of the standard operators; the newest that is read is \(newestOpset): "
           + "export it with opset \(canonicalOpset)")
     }
     standard = found

@@ -18,6 +18,7 @@ extension Model {
   public func encoded() throws -> [UInt8] {
     let sink = ByteSink()
     try WireEncoder.write(try wire(), to: sink)
+    sink.seal()
     return try sink.finish()
   }
 
@@ -29,6 +30,7 @@ extension Model {
     let message = try wire()
     guard let threshold = options.externalDataThreshold else {
       try WireEncoder.write(message, to: sink)
+      sink.seal()
       _ = try sink.finish()
       return try file.commit()
     }
@@ -45,6 +47,8 @@ extension Model {
         WireEntry(key: "length", value: String(tensor.byteCount)),
       ]
     }
+    if data.byteCount > 0 { sink.append(entry: Checksum.externalKey, Checksum.text(data.checksum.value)) }
+    sink.seal()
     _ = try sink.finish()
     _ = try data.finish()
     if data.byteCount > 0 { try dataFile.commit() }
@@ -59,7 +63,7 @@ extension Model {
     model.domain = domain
     model.modelVersion = modelVersion
     model.documentation = documentation
-    model.metadata = Model.entries(metadata)
+    model.metadata = Model.entries(metadata.filter { !Checksum.isChecksum($0.key) })
     model.training = training
     var wireGraph = try GraphEncoder.encode(graph, foreignTypes: foreignTypes)
     wireGraph.documentation = graphDocumentation
@@ -89,6 +93,14 @@ extension Model {
 }
 
 extension ByteSink {
+  /// Adds an entry of `metadata_props` to a model whose message has been written.
+  func append(entry key: String, _ value: String) {
+    unsafe MetadataEdit.encoded(key, value).withUnsafeBytes { unsafe append($0) }
+  }
+
+  /// Ends a model file with the checksum of what it holds.
+  func seal() { append(entry: Checksum.key, Checksum.text(checksum.value)) }
+
   /// Zeros up to the next multiple, so that what follows can be mapped.
   func pad(to multiple: Int) {
     let rest = byteCount % multiple

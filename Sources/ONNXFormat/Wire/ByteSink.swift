@@ -7,12 +7,15 @@ internal import TensorCore
   private var buffer: [UInt8] = []
   private let file: AtomicFile?
   private(set) var byteCount = 0
+  /// Of all bytes so far.
+  private(set) var checksum = CRC32()
   private var problem: (any Error)?
 
   init(file: AtomicFile? = nil) { self.file = file }
 
   func append(_ bytes: UnsafeRawBufferPointer) {
     byteCount += bytes.count
+    unsafe checksum.append(bytes)
     guard problem == nil else { return }
     guard let file else {
       unsafe buffer.append(contentsOf: bytes)
@@ -47,7 +50,8 @@ internal import TensorCore
   /// Lets protobuf-c write a message here.
   func pack(_ message: UnsafePointer<ProtobufCMessage>) throws {
     let size = unsafe protobuf_c_message_get_packed_size(message)
-    guard size <= Int(Int32.max) else {
+    // Room for the checksum is left.
+    guard size <= Int(Int32.max) - 4096 else {
       throw LigatureError(
         .limit, "the model takes \(size) bytes, an ONNX file at most \(Int32.max); write its tensors as external data")
     }

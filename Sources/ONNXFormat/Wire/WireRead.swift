@@ -26,7 +26,7 @@ internal import TensorCore
 
   /// The message of one attribute on its own (see `Attribute.opaque`).
   static func attribute(_ bytes: [UInt8]) throws -> WireAttribute {
-    let file = TensorStorage(copying: bytes)
+    let file = try TensorStorage(copying: bytes)
     let unpacked = try unsafe Unpacked<Onnx__AttributeProto>(file, as: Descriptors.attribute)
     let decoder = WireDecoder(file: file, external: nil)
     return try unsafe unpacked.withMessage { try unsafe decoder.attribute($0) }
@@ -277,7 +277,8 @@ extension WireDecoder {
     let code = unsafe source.data_type
     guard let element = ElementType(rawValue: code), element != .undefined else {
       throw LigatureError(
-        .unsupported, "its element type \(code) is not one that Ligature knows; convert it to float32, float16 or an "
+        .unsupported,
+        "its element type \(code) is not one that Ligature knows; convert it to float32, float16 or an "
           + "integer of 8 to 64 bits")
     }
     guard unsafe source.segment == nil else {

@@ -51,10 +51,14 @@ struct ShapeOptions: ParsableArguments {
     var result: [String: [Int]] = [:]
     for text in shapes {
       let parts = text.split(separator: "=", maxSplits: 1)
-      let sizes = parts.last?.split(separator: "x").compactMap { Int($0) } ?? []
-      guard parts.count == 2, sizes.count == parts[1].split(separator: "x").count, !sizes.contains(where: { $0 < 0 })
-      else { throw LigatureError(.usage, "--shape takes name=sizes, as in x=1x3x640x640, not '\(text)'") }
-      result[String(parts[0])] = sizes
+      let numbers = parts.last?.split(separator: "x", omittingEmptySubsequences: false) ?? []
+      let sizes = numbers.compactMap { Int($0) }
+      guard parts.count == 2, sizes.count == numbers.count, !sizes.contains(where: { $0 < 0 }) else {
+        throw LigatureError(.usage, "--shape takes name=sizes, as in x=1x3x640x640, not '\(text)'")
+      }
+      guard result.updateValue(sizes, forKey: String(parts[0])) == nil else {
+        throw LigatureError(.usage, "--shape is given twice for '\(parts[0])'; give it once")
+      }
     }
     return result
   }
@@ -72,8 +76,17 @@ struct ShapeOptions: ParsableArguments {
 }
 
 /// Tensors to run a graph with when none are given: the same for the same name, shape and seed.
-func syntheticTensor(_ name: String, _ element: ElementType, _ sizes: [Int], seed: UInt64 = 0) throws -> Tensor {
-  let count = try Checked.elementCount(sizes)
+/// Throws `.limit` for one that takes more bytes than `limit`.
+func syntheticTensor(
+  _ name: String, _ element: ElementType, _ sizes: [Int], limit: Int, seed: UInt64 = 0
+) throws -> Tensor {
+  let byteCount = try Checked.byteCount(element, sizes)
+  guard byteCount <= limit else {
+    throw LigatureError(
+      .limit,
+      "the input '\(name)' of \(element)\(sizes) takes \(byteCount) bytes, \(byteCount - limit) more than the "
+        + "memory limit of \(limit); raise the limit, or make it smaller with --shape")
+  }
   var state = name.utf8.reduce(seed ^ 0x9E37_79B9_7F4A_7C15) { ($0 ^ UInt64($1)) &* 0x100_0000_01B3 }
   func next() -> UInt64 {  // splitmix64
     state &+= 0x9E37_79B9_7F4A_7C15
@@ -83,9 +96,16 @@ func syntheticTensor(_ name: String, _ element: ElementType, _ sizes: [Int], see
     return z ^ (z >> 31)
   }
   switch element {
-  case .float32: return try Tensor((0..<count).map { _ in Float(next() >> 40) * 0x1p-24 }, sizes)
-  case .float64: return try Tensor((0..<count).map { _ in Double(next() >> 11) * 0x1p-53 }, sizes)
-  case .uint8: return try Tensor((0..<count).map { _ in UInt8(truncatingIfNeeded: next()) }, sizes)
+  case .float32: return try filled { Float(next() >> 40) * 0x1p-24 }
+  case .float64: return try filled { Double(next() >> 11) * 0x1p-53 }
+  case .uint8: return try filled { UInt8(truncatingIfNeeded: next()) }
   default: return try Tensor(zeros: element, sizes)
+  }
+  func filled<Scalar>(_ scalar: () -> Scalar) throws -> Tensor {
+    try unsafe Tensor(element, sizes) { bytes in
+      for offset in stride(from: 0, to: bytes.count, by: Swift.MemoryLayout<Scalar>.stride) {
+        unsafe bytes.storeBytes(of: scalar(), toByteOffset: offset, as: Scalar.self)
+      }
+    }
   }
 }

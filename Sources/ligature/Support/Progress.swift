@@ -16,7 +16,7 @@ struct Progress {
   mutating func finished(_ text: String, output: () -> Void) {
     done += 1
     clearBar()
-    if count > 1, !isTerminal { write("[\(done)/\(count)] \(text)\n") }
+    if count > 1, !isTerminal { write("[\(done)/\(count)] \(text.printable)\n") }
     output()
     showBar()
   }
@@ -25,6 +25,7 @@ struct Progress {
   mutating func failed(_ text: String, output: () -> Void) {
     done += 1
     clearBar()
+    let text = text.printable
     write(count > 1 && !isTerminal ? "[\(done)/\(count)] error: \(text)\n" : "error: \(text)\n")
     output()
     showBar()
@@ -46,5 +47,5 @@ struct Progress {
     write("\r\u{1B}[K")
   }
 
-  private func write(_ text: String) { FileHandle.standardError.write(Data(text.utf8)) }
+  private func write(_ text: String) { writeToStandardError(text) }
 }

@@ -1,3 +1,16 @@
+extension String {
+  /// On one line, and without what a terminal would obey: names and texts come from files.
+  var printable: String {
+    guard unicodeScalars.contains(where: { $0.properties.generalCategory == .control }) else { return self }
+    var result = String.UnicodeScalarView()
+    for scalar in unicodeScalars {
+      let isControl = scalar.properties.generalCategory == .control
+      result.append(scalar == "\n" ? "⏎" : isControl ? "\u{FFFD}" : scalar)
+    }
+    return String(result)
+  }
+}
+
 /// Rows of cells in aligned columns.
 struct TextTable {
   enum Alignment { case left, right }
@@ -12,7 +25,7 @@ struct TextTable {
     alignments = columns.map(\.alignment)
   }
 
-  mutating func append(_ cells: [String]) { rows.append(cells) }
+  mutating func append(_ cells: [String]) { rows.append(cells.map(\.printable)) }
 
   var text: String {
     let all = [header] + rows
