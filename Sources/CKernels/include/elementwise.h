@@ -44,8 +44,9 @@ enum {
 /// 0, or -1 when the operation is not known.
 int lig_unary_f32(int operation, const float *x, float *y, long count, float a, float b, lig_pool *pool);
 int lig_unary_f64(int operation, const double *x, double *y, long count, double a, double b, lig_pool *pool);
-/// LIG_UNARY_RELU, LIG_UNARY_NEG, LIG_UNARY_ABS, LIG_UNARY_SIGN, LIG_UNARY_CLIP of an integer type (raw values of ElementType). The bounds are
-/// ignored but for LIG_UNARY_CLIP; negation wraps. -1 when the operation or the type is not one of these.
+/// LIG_UNARY_RELU, LIG_UNARY_NEG, LIG_UNARY_ABS, LIG_UNARY_SIGN, LIG_UNARY_CLIP of an integer type (raw values of
+/// ElementType). The bounds are ignored but for LIG_UNARY_CLIP; negation wraps. -1 when the operation or the type is
+/// not one of these.
 int lig_unary_integer(
   int operation, int type, const void *x, void *y, long count, long low, long high, lig_pool *pool);
 
