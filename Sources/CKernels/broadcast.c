@@ -195,24 +195,31 @@ LOOP(or_bool, uint8_t, uint8_t, a != 0 || b != 0)
 LOOP(xor_bool, uint8_t, uint8_t, (a != 0) != (b != 0))
 
 #define COMMON_ROW(s) \
-  [LIG_BINARY_MIN] = min_##s, [LIG_BINARY_MAX] = max_##s, [LIG_BINARY_EQUAL] = equal_##s, [LIG_BINARY_LESS] = less_##s, \
-  [LIG_BINARY_LESS_OR_EQUAL] = lesseq_##s, [LIG_BINARY_GREATER] = greater_##s, [LIG_BINARY_GREATER_OR_EQUAL] = greatereq_##s, \
-  [LIG_BINARY_ADD] = add_##s, [LIG_BINARY_SUB] = sub_##s, [LIG_BINARY_MUL] = mul_##s, [LIG_BINARY_DIV] = div_##s, [LIG_BINARY_POW] = pow_##s, \
+  [LIG_BINARY_MIN] = min_##s, [LIG_BINARY_MAX] = max_##s, [LIG_BINARY_EQUAL] = equal_##s, \
+  [LIG_BINARY_LESS] = less_##s, \
+  [LIG_BINARY_LESS_OR_EQUAL] = lesseq_##s, [LIG_BINARY_GREATER] = greater_##s, \
+  [LIG_BINARY_GREATER_OR_EQUAL] = greatereq_##s, \
+  [LIG_BINARY_ADD] = add_##s, [LIG_BINARY_SUB] = sub_##s, [LIG_BINARY_MUL] = mul_##s, \
+  [LIG_BINARY_DIV] = div_##s, [LIG_BINARY_POW] = pow_##s, \
   [LIG_BINARY_MOD] = mod_##s
-#define INTEGER_ROW(s) COMMON_ROW(s), [LIG_BINARY_BITAND] = and_##s, [LIG_BINARY_BITOR] = or_##s, [LIG_BINARY_BITXOR] = xor_##s
+#define INTEGER_ROW(s) \
+  COMMON_ROW(s), [LIG_BINARY_BITAND] = and_##s, [LIG_BINARY_BITOR] = or_##s, [LIG_BINARY_BITXOR] = xor_##s
 #define SIGNED_ROW(s) {INTEGER_ROW(s), [LIG_BINARY_FMOD] = fmod_##s, [LIG_BINARY_PRELU] = prelu_##s}
-#define UNSIGNED_ROW(s) {INTEGER_ROW(s), [LIG_BINARY_FMOD] = mod_##s, [LIG_BINARY_SHIFTLEFT] = shl_##s, [LIG_BINARY_SHIFTRIGHT] = shr_##s}
+#define UNSIGNED_ROW(s) \
+  {INTEGER_ROW(s), [LIG_BINARY_FMOD] = mod_##s, [LIG_BINARY_SHIFTLEFT] = shl_##s, [LIG_BINARY_SHIFTRIGHT] = shr_##s}
 
 // By raw value of ElementType.
 static const binary_any table[14][LIG_BINARY_END] = {
   [2] = UNSIGNED_ROW(u8), [3] = SIGNED_ROW(i8), [4] = UNSIGNED_ROW(u16), [5] = SIGNED_ROW(i16),
   [6] = SIGNED_ROW(i32), [7] = SIGNED_ROW(i64), [12] = UNSIGNED_ROW(u32), [13] = UNSIGNED_ROW(u64),
-  [9] = {[LIG_BINARY_AND] = and_bool, [LIG_BINARY_OR] = or_bool, [LIG_BINARY_XOR] = xor_bool, [LIG_BINARY_EQUAL] = equal_u8},
+  [9] = {[LIG_BINARY_AND] = and_bool, [LIG_BINARY_OR] = or_bool, [LIG_BINARY_XOR] = xor_bool,
+         [LIG_BINARY_EQUAL] = equal_u8},
   [11] = {COMMON_ROW(f64), [LIG_BINARY_FMOD] = fmod_f64, [LIG_BINARY_PRELU] = prelu_f64},
 };
 
 static int is_known_f32(int operation) {
-  return (operation >= 0 && operation <= LIG_BINARY_PRELU) || (operation >= LIG_BINARY_EQUAL && operation < LIG_BINARY_COMPARE_END);
+  return (operation >= 0 && operation <= LIG_BINARY_PRELU) ||
+         (operation >= LIG_BINARY_EQUAL && operation < LIG_BINARY_COMPARE_END);
 }
 
 int lig_binary_knows(int operation, int type) {

@@ -67,7 +67,8 @@ static void library_f32(int operation, const float *x, float *y, long n) {
     for (long i = 0; i < n; i++) y[i] = f(x[i]); \
     break;
   switch (operation) {
-    CASE(LIG_UNARY_SIN, sinf) CASE(LIG_UNARY_COS, cosf) CASE(LIG_UNARY_TAN, tanf) CASE(LIG_UNARY_ASIN, asinf) CASE(LIG_UNARY_ACOS, acosf)
+    CASE(LIG_UNARY_SIN, sinf) CASE(LIG_UNARY_COS, cosf) CASE(LIG_UNARY_TAN, tanf) CASE(LIG_UNARY_ASIN, asinf)
+    CASE(LIG_UNARY_ACOS, acosf)
     CASE(LIG_UNARY_ATAN, atanf) CASE(LIG_UNARY_SINH, sinhf) CASE(LIG_UNARY_COSH, coshf) CASE(LIG_UNARY_ASINH, asinhf)
     CASE(LIG_UNARY_ACOSH, acoshf) CASE(LIG_UNARY_ATANH, atanhf)
   }

@@ -209,7 +209,8 @@ int lig_max_pool_indexed(
   const lig_pooling *spec, int type, int column_major, const void *x, void *y, long *indices, lig_pool *pool
 ) {
   indexed_job work = {spec, column_major, x, y, indices};
-  lig_body body = type == 1 ? indexed_f32 : type == 11 ? indexed_f64 : type == 3 ? indexed_i8 : type == 2 ? indexed_u8 : 0;
+  lig_body body =
+    type == 1 ? indexed_f32 : type == 11 ? indexed_f64 : type == 3 ? indexed_i8 : type == 2 ? indexed_u8 : 0;
   if (!body) return -1;
   lig_parallel(pool, spec->planes, body, &work);
   return 0;

@@ -193,7 +193,8 @@ static void rows_task(void *context, long index, int worker) {
     for (long i = first; i < last; i++) { \
       const T *x = (const T *)work->x + offset_of(i, plan->kept_rank, plan->kept_shape, plan->kept_stride); \
       int op = work->operation; \
-      W total = op == LIG_REDUCE_PROD ? 1 : op == LIG_REDUCE_MAX ? (W)(lowest) : op == LIG_REDUCE_MIN ? (W)(highest) : 0; \
+      W total = op == LIG_REDUCE_PROD ? 1 \
+        : op == LIG_REDUCE_MAX ? (W)(lowest) : op == LIG_REDUCE_MIN ? (W)(highest) : 0; \
       double reals = 0, shift = op == LIG_REDUCE_LOG_SUM_EXP ? -INFINITY : 0; \
       for (int pass = op == LIG_REDUCE_LOG_SUM_EXP ? 0 : 1; pass < 2; pass++) { \
         for (long r = 0; r < plan->terms; r++) { \

@@ -80,7 +80,9 @@ enum BinaryKernels {
     let (operation, type) = (Int32(code), y.element.rawValue)
     guard lig_binary_knows(operation, type) != 0 else { throw context.unsupportedTypes(op) }
     let first = try StridedCopy(broadcasting: inputs[0], to: y)
-    let rest = try inputs.dropFirst().map { (operand: $0, walk: try BroadcastWalk(shapes: [y.shape, $0.shape], y.shape)) }
+    let rest = try inputs.dropFirst().map {
+      (operand: $0, walk: try BroadcastWalk(shapes: [y.shape, $0.shape], y.shape))
+    }
     let scale = op.function == .mean ? 1 / Double(inputs.count) : nil
     return Step { memory in
       unsafe first.run(from: memory.raw(inputs[0]), to: memory.raw(y), memory.pool)

@@ -90,7 +90,8 @@ enum JoiningKernels {
     guard let pads = try context.input(1).constant?.integers(), Set<ElementType>.movable.contains(x.element),
       x.shape.count <= LIG_MAX_RANK
     else { throw context.unsupportedTypes(op) }
-    let (begin, end) = try Pad.ends(pads: pads, axes: try context.optional(3)?.constant?.integers(), rank: x.shape.count)
+    let (begin, end) = try Pad.ends(
+      pads: pads, axes: try context.optional(3)?.constant?.integers(), rank: x.shape.count)
     let mode: Int32
     switch op.mode {
     case .constant: mode = Int32(LIG_PAD_CONSTANT)

@@ -30,7 +30,8 @@ enum SelectionKernels {
     return Step(workspace: try Checked.add(sparePlaces, Checked.multiply(count, 8))) { memory in
       let base = unsafe memory.workspace
       let to = unsafe values.map { unsafe memory.raw($0) } ?? base + spareValues
-      let indices = unsafe places.map { unsafe memory.longs($0) } ?? (base + sparePlaces).assumingMemoryBound(to: Int.self)
+      let indices =
+        unsafe places.map { unsafe memory.longs($0) } ?? (base + sparePlaces).assumingMemoryBound(to: Int.self)
       unsafe _ = lig_top_k(
         type, largest, memory.raw(x), to, indices, line.outer, line.count, line.inner, k, base, memory.pool)
     }
@@ -145,7 +146,9 @@ enum SelectionKernels {
       values[(place / line.inner * line.count + slice) * line.inner + place % line.inner]
     }
     func precedes(_ a: Int, _ b: Int) -> Bool {
-      for place in 0..<width where element(a, place) != element(b, place) { return element(a, place) < element(b, place) }
+      for place in 0..<width where element(a, place) != element(b, place) {
+        return element(a, place) < element(b, place)
+      }
       return false
     }
     // Of equal slices the first comes first.

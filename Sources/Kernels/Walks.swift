@@ -47,7 +47,8 @@ struct StridedCopy: Sendable {
       unsafe lig_copy_prepare(&plan, element.byteSize, Int32(shape.count), shape, source, target) == 0
     else {
       throw LigatureError(
-        .unsupported, "cannot copy \(element)\(shape): at most \(LIG_MAX_RANK) dimensions of numbers or bool can be moved")
+        .unsupported,
+        "cannot copy \(element)\(shape): at most \(LIG_MAX_RANK) dimensions of numbers or bool can be moved")
     }
     self.plan = plan
     fromOffset = sourceOffset * element.byteSize

@@ -5,10 +5,25 @@ import TensorCore
 public struct Binary: Operator {
   /// Raw values are ONNX's names.
   public enum Function: String, CaseIterable, Sendable {
-    case add = "Add", sub = "Sub", mul = "Mul", div = "Div", pow = "Pow", mod = "Mod", prelu = "PRelu"
-    case equal = "Equal", less = "Less", lessOrEqual = "LessOrEqual", greater = "Greater"
-    case greaterOrEqual = "GreaterOrEqual", and = "And", or = "Or", xor = "Xor", bitShift = "BitShift"
-    case bitwiseAnd = "BitwiseAnd", bitwiseOr = "BitwiseOr", bitwiseXor = "BitwiseXor"
+    case add = "Add"
+    case sub = "Sub"
+    case mul = "Mul"
+    case div = "Div"
+    case pow = "Pow"
+    case mod = "Mod"
+    case prelu = "PRelu"
+    case equal = "Equal"
+    case less = "Less"
+    case lessOrEqual = "LessOrEqual"
+    case greater = "Greater"
+    case greaterOrEqual = "GreaterOrEqual"
+    case and = "And"
+    case or = "Or"
+    case xor = "Xor"
+    case bitShift = "BitShift"
+    case bitwiseAnd = "BitwiseAnd"
+    case bitwiseOr = "BitwiseOr"
+    case bitwiseXor = "BitwiseXor"
 
     var elements: Set<ElementType> {
       switch self {
@@ -123,7 +138,12 @@ public struct Binary: Operator {
 /// Functions of any number of tensors with broadcasting: `[…], … → […]` of the same type.
 public struct Variadic: Operator {
   /// Raw values are ONNX's names.
-  public enum Function: String, CaseIterable, Sendable { case min = "Min", max = "Max", sum = "Sum", mean = "Mean" }
+  public enum Function: String, CaseIterable, Sendable {
+    case min = "Min"
+    case max = "Max"
+    case sum = "Sum"
+    case mean = "Mean"
+  }
   public let function: Function
 
   public static let names = Function.allCases.map { OperatorName($0.rawValue) }

@@ -106,7 +106,8 @@ public struct GatherND: Operator {
     }
     guard batchDimensions < min(shape.count, places.count), depth >= 1, depth <= shape.count - batchDimensions else {
       throw LigatureError(
-        .shape, "tuples of \(depth) indices after \(batchDimensions) batch dimensions do not fit \(data) and \(indices)")
+        .shape, "tuples of \(depth) indices after \(batchDimensions) batch dimensions do not fit \(data) and \(indices)"
+      )
     }
     for (a, b) in zip(shape, places).prefix(batchDimensions) where a.value != nil && b.value != nil && a != b {
       throw LigatureError(.shape, "the batch dimensions of \(data) and \(indices) differ")
@@ -131,7 +132,8 @@ public struct Slice: Operator {
   }
 
   /// What is taken of each axis of `shape`.
-  package static func pieces(_ shape: [Int], starts: [Int], ends: [Int], axes: [Int]?, steps: [Int]?) throws -> [Piece] {
+  package static func pieces(_ shape: [Int], starts: [Int], ends: [Int], axes: [Int]?, steps: [Int]?) throws -> [Piece]
+  {
     let axes = try normalizedAxes(axes ?? Array(0..<starts.count), rank: shape.count)
     let steps = steps ?? Array(repeating: 1, count: starts.count)
     guard ends.count == starts.count, axes.count == starts.count, steps.count == starts.count else {

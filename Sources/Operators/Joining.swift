@@ -132,7 +132,8 @@ public struct Tile: Operator {
       return [TensorType(input.element, shape.map { .symbol("tiled(\($0))") })]
     }
     guard repeats.count == shape.count, repeats.allSatisfy({ ($0.value ?? 0) >= 0 }) else {
-      throw LigatureError(.shape, "the repeats \(repeats) must be one number, 0 or more, for each dimension of \(input)")
+      throw LigatureError(
+        .shape, "the repeats \(repeats) must be one number, 0 or more, for each dimension of \(input)")
     }
     return [TensorType(input.element, try zip(shape, repeats).map { try $0 * $1 })]
   }
@@ -196,7 +197,10 @@ public struct Pad: Operator {
 
 /// `DepthToSpace` `[N, C b², H, W] → [N, C, H b, W b]` and `SpaceToDepth`, its inverse.
 public struct BlockShuffle: Operator {
-  public enum Kind: String, CaseIterable, Sendable { case depthToSpace = "DepthToSpace", spaceToDepth = "SpaceToDepth" }
+  public enum Kind: String, CaseIterable, Sendable {
+    case depthToSpace = "DepthToSpace"
+    case spaceToDepth = "SpaceToDepth"
+  }
   public enum Mode: String, CaseIterable, Sendable {
     /// The block is the outer part of the channels (as `SpaceToDepth` always has it).
     case depthColumnRow = "DCR"
@@ -238,7 +242,9 @@ public struct BlockShuffle: Operator {
     }
     switch kind {
     case .depthToSpace:
-      return [TensorType(input.element, [shape[0], try divide(shape[1], area), try shape[2] * block, try shape[3] * block])]
+      return [
+        TensorType(input.element, [shape[0], try divide(shape[1], area), try shape[2] * block, try shape[3] * block])
+      ]
     case .spaceToDepth:
       return [
         TensorType(

@@ -4,7 +4,10 @@ import TensorCore
 /// How a window moves over the spatial axes of `[N, C, D₁, …, Dₙ]`, in the attributes that ONNX's pooling shares.
 public struct PoolingWindow: Sendable, Equatable {
   public enum AutoPad: String, CaseIterable, Sendable {
-    case explicit = "NOTSET", sameUpper = "SAME_UPPER", sameLower = "SAME_LOWER", valid = "VALID"
+    case explicit = "NOTSET"
+    case sameUpper = "SAME_UPPER"
+    case sameLower = "SAME_LOWER"
+    case valid = "VALID"
   }
   public var kernel: [Int]
   public var strides: [Int]
@@ -97,7 +100,8 @@ public struct PoolingWindow: Sendable, Equatable {
   }
 
   func cost(_ context: InferenceContext, _ outputs: [TensorType]) -> Cost {
-    context.elementwiseCost(outputs, perElement: kernel.reduce(1, { $0.multipliedReportingOverflow(by: $1).partialValue }))
+    context.elementwiseCost(
+      outputs, perElement: kernel.reduce(1, { $0.multipliedReportingOverflow(by: $1).partialValue }))
   }
 }
 
@@ -171,7 +175,10 @@ public struct AveragePool: Operator {
 
 /// `[N, C, D…] → [N, C, 1…]`: the mean or maximum of each channel.
 public struct GlobalPool: Operator {
-  public enum Kind: String, CaseIterable, Sendable { case average = "GlobalAveragePool", max = "GlobalMaxPool" }
+  public enum Kind: String, CaseIterable, Sendable {
+    case average = "GlobalAveragePool"
+    case max = "GlobalMaxPool"
+  }
   public let kind: Kind
 
   public static let names = Kind.allCases.map { OperatorName($0.rawValue) }
@@ -186,7 +193,9 @@ public struct GlobalPool: Operator {
     let input = try context.input(0)
     try expect(input.element, in: .floats, "the input")
     guard let shape = input.shape else { return [input] }
-    guard shape.count >= 3 else { throw LigatureError(.rank, "the input must be [N, C, spatial axes], but is \(input)") }
+    guard shape.count >= 3 else {
+      throw LigatureError(.rank, "the input must be [N, C, spatial axes], but is \(input)")
+    }
     return [TensorType(input.element, shape.enumerated().map { $0 < 2 ? $1 : 1 })]
   }
   public func cost(_ context: InferenceContext, outputs: [TensorType]) -> Cost {

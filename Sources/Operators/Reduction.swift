@@ -5,8 +5,15 @@ import TensorCore
 public struct Reduce: Operator {
   /// Raw values are ONNX's names.
   public enum Function: String, CaseIterable, Sendable {
-    case sum = "ReduceSum", mean = "ReduceMean", max = "ReduceMax", min = "ReduceMin", prod = "ReduceProd"
-    case l1 = "ReduceL1", l2 = "ReduceL2", sumSquare = "ReduceSumSquare", logSum = "ReduceLogSum"
+    case sum = "ReduceSum"
+    case mean = "ReduceMean"
+    case max = "ReduceMax"
+    case min = "ReduceMin"
+    case prod = "ReduceProd"
+    case l1 = "ReduceL1"
+    case l2 = "ReduceL2"
+    case sumSquare = "ReduceSumSquare"
+    case logSum = "ReduceLogSum"
     case logSumExp = "ReduceLogSumExp"
   }
   public let function: Function
@@ -82,7 +89,10 @@ public struct Reduce: Operator {
 
 /// `ArgMax`, `ArgMin`: `[…] → int64 […]`, the place of the extreme element along an axis.
 public struct ArgExtreme: Operator {
-  public enum Kind: String, CaseIterable, Sendable { case max = "ArgMax", min = "ArgMin" }
+  public enum Kind: String, CaseIterable, Sendable {
+    case max = "ArgMax"
+    case min = "ArgMin"
+  }
   public let kind: Kind
   public let axis: Int
   public let keepsDimensions: Bool
@@ -112,7 +122,9 @@ public struct ArgExtreme: Operator {
     try expect(input.element, in: .numbers, "the input")
     guard var shape = input.shape else { return [TensorType(.int64, nil)] }
     let axis = try normalizedAxis(axis, rank: shape.count)
-    guard shape[axis] != 0 else { throw LigatureError(.shape, "axis \(axis) of \(input) has no elements to choose from") }
+    guard shape[axis] != 0 else {
+      throw LigatureError(.shape, "axis \(axis) of \(input) has no elements to choose from")
+    }
     if keepsDimensions { shape[axis] = 1 } else { shape.remove(at: axis) }
     return [TensorType(.int64, shape)]
   }

@@ -6,14 +6,24 @@ public struct Resize: Operator {
   public enum Mode: String, CaseIterable, Sendable { case nearest, linear, cubic }
   /// How a place in the result is mapped to one in the input.
   public enum Coordinates: String, CaseIterable, Sendable {
-    case halfPixel = "half_pixel", symmetric = "half_pixel_symmetric", pytorchHalfPixel = "pytorch_half_pixel"
-    case alignCorners = "align_corners", asymmetric, halfPixelForNearest = "tf_half_pixel_for_nn"
+    case halfPixel = "half_pixel"
+    case symmetric = "half_pixel_symmetric"
+    case pytorchHalfPixel = "pytorch_half_pixel"
+    case alignCorners = "align_corners"
+    case asymmetric
+    case halfPixelForNearest = "tf_half_pixel_for_nn"
     case cropAndResize = "tf_crop_and_resize"
   }
   public enum Nearest: String, CaseIterable, Sendable {
-    case roundPreferFloor = "round_prefer_floor", roundPreferCeil = "round_prefer_ceil", floor, ceil
+    case roundPreferFloor = "round_prefer_floor"
+    case roundPreferCeil = "round_prefer_ceil"
+    case floor, ceil
   }
-  public enum AspectRatio: String, CaseIterable, Sendable { case stretch, notLarger = "not_larger", notSmaller = "not_smaller" }
+  public enum AspectRatio: String, CaseIterable, Sendable {
+    case stretch
+    case notLarger = "not_larger"
+    case notSmaller = "not_smaller"
+  }
 
   public let mode: Mode
   public let coordinates: Coordinates
@@ -234,7 +244,8 @@ public struct GridSample: Operator {
     guard let shape = input.shape, let places = grid.shape else { return [TensorType(input.element, nil)] }
     guard shape.count == 4, places.count == 4, (places[3].value ?? 2) == 2 else {
       throw LigatureError(
-        .unsupported, "needs [N, C, H, W] and a grid [N, Ho, Wo, 2]; volumes are not supported, got \(input) and \(grid)")
+        .unsupported,
+        "needs [N, C, H, W] and a grid [N, Ho, Wo, 2]; volumes are not supported, got \(input) and \(grid)")
     }
     if let a = shape[0].value, let b = places[0].value, a != b {
       throw LigatureError(.shape, "\(a) images have \(b) grids")

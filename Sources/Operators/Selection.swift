@@ -78,7 +78,9 @@ public struct NonMaxSuppression: Operator {
     for index in 0..<2 {
       let type = try context.input(index)
       try expect(type.element, in: [.float32], "input \(index)")
-      guard (type.rank ?? 3) == 3 else { throw LigatureError(.rank, "input \(index) must have 3 dimensions, not \(type)") }
+      guard (type.rank ?? 3) == 3 else {
+        throw LigatureError(.rank, "input \(index) must have 3 dimensions, not \(type)")
+      }
     }
     return [TensorType(.int64, ["found", 3])]
   }

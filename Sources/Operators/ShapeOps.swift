@@ -25,7 +25,9 @@ public struct Shape: Operator {
 
   /// The axes that are listed; both ends count from the back if negative, and are clamped.
   package func range(rank: Int) -> Range<Int> {
-    func settle(_ axis: Int) -> Int { min(max(axis < 0 ? axis.addingReportingOverflow(rank).partialValue : axis, 0), rank) }
+    func settle(_ axis: Int) -> Int {
+      min(max(axis < 0 ? axis.addingReportingOverflow(rank).partialValue : axis, 0), rank)
+    }
     let first = settle(start)
     return first..<max(first, settle(end ?? rank))
   }

@@ -5,13 +5,44 @@ public import TensorCore
 public struct Unary: Operator {
   /// Raw values are ONNX's names.
   public enum Function: String, CaseIterable, Sendable {
-    case relu = "Relu", sigmoid = "Sigmoid", tanh = "Tanh", exp = "Exp", log = "Log", sqrt = "Sqrt"
-    case reciprocal = "Reciprocal", neg = "Neg", abs = "Abs", floor = "Floor", ceil = "Ceil", round = "Round"
-    case sign = "Sign", erf = "Erf", softplus = "Softplus", softsign = "Softsign", hardSigmoid = "HardSigmoid"
-    case hardSwish = "HardSwish", leakyRelu = "LeakyRelu", elu = "Elu", selu = "Selu", celu = "Celu", gelu = "Gelu"
-    case mish = "Mish", thresholdedRelu = "ThresholdedRelu", shrink = "Shrink", swish = "Swish"
-    case sin = "Sin", cos = "Cos", tan = "Tan", asin = "Asin", acos = "Acos", atan = "Atan", sinh = "Sinh"
-    case cosh = "Cosh", asinh = "Asinh", acosh = "Acosh", atanh = "Atanh"
+    case relu = "Relu"
+    case sigmoid = "Sigmoid"
+    case tanh = "Tanh"
+    case exp = "Exp"
+    case log = "Log"
+    case sqrt = "Sqrt"
+    case reciprocal = "Reciprocal"
+    case neg = "Neg"
+    case abs = "Abs"
+    case floor = "Floor"
+    case ceil = "Ceil"
+    case round = "Round"
+    case sign = "Sign"
+    case erf = "Erf"
+    case softplus = "Softplus"
+    case softsign = "Softsign"
+    case hardSigmoid = "HardSigmoid"
+    case hardSwish = "HardSwish"
+    case leakyRelu = "LeakyRelu"
+    case elu = "Elu"
+    case selu = "Selu"
+    case celu = "Celu"
+    case gelu = "Gelu"
+    case mish = "Mish"
+    case thresholdedRelu = "ThresholdedRelu"
+    case shrink = "Shrink"
+    case swish = "Swish"
+    case sin = "Sin"
+    case cos = "Cos"
+    case tan = "Tan"
+    case asin = "Asin"
+    case acos = "Acos"
+    case atan = "Atan"
+    case sinh = "Sinh"
+    case cosh = "Cosh"
+    case asinh = "Asinh"
+    case acosh = "Acosh"
+    case atanh = "Atanh"
 
     /// Names and defaults of the attributes, at most two.
     var parameters: [(name: String, fallback: Float)] {
@@ -135,7 +166,10 @@ public struct Not: Operator {
 
 /// `IsNaN`, `IsInf`: `[…] → bool […]`
 public struct Classify: Operator {
-  public enum Kind: String, CaseIterable, Sendable { case isNaN = "IsNaN", isInf = "IsInf" }
+  public enum Kind: String, CaseIterable, Sendable {
+    case isNaN = "IsNaN"
+    case isInf = "IsInf"
+  }
   public let kind: Kind
   /// Which infinities `IsInf` finds.
   public let detectsNegative: Bool

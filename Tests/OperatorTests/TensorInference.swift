@@ -13,7 +13,9 @@ import Testing
 
   private func list(_ values: Int...) throws -> Tensor { try Tensor(values.map(Int64.init), [values.count]) }
 
-  private func infer(_ type: String, _ attributes: [String: Attribute] = [:], _ inputs: [TensorType], _ fixed: [Int: Tensor] = [:])
+  private func infer(
+    _ type: String, _ attributes: [String: Attribute] = [:], _ inputs: [TensorType], _ fixed: [Int: Tensor] = [:]
+  )
     throws -> [Dimension]?
   {
     let count = max(inputs.count, (fixed.keys.max() ?? -1) + 1)
@@ -114,7 +116,8 @@ import Testing
       ("Cast", ["to": .int(8)], [image], [:]), ("Cast", [:], [image], [:]),
       ("TopK", [:], [image], [1: try list(9)]), ("TopK", [:], [image], [1: try list(-1)]),
       ("DepthToSpace", ["blocksize": .int(2)], [image], [:]), ("DepthToSpace", ["blocksize": .int(.max)], [image], [:]),
-      ("Add", [:], [image, TensorType(.float32, sizes: [5])], [:]), ("Add", [:], [image, TensorType(.int64, sizes: [])], [:]),
+      ("Add", [:], [image, TensorType(.float32, sizes: [5])], [:]),
+      ("Add", [:], [image, TensorType(.int64, sizes: [])], [:]),
       ("Add", [:], [image], [:]), ("And", [:], [image, image], [:]), ("Where", [:], [image, image, image], [:]),
       ("ConstantOfShape", [:], [], [0: try list(-1)]), ("Constant", [:], [], [:]),
       ("Range", [:], [], [0: Tensor(scalar: Int64(0)), 1: Tensor(scalar: Int64(9)), 2: Tensor(scalar: Int64(0))]),
@@ -122,8 +125,11 @@ import Testing
       ("Range", [:], [], [0: Tensor(scalar: Float(0)), 1: Tensor(scalar: Float.nan), 2: Tensor(scalar: Float(1))]),
       ("HardSigmoid", ["alpha": .string("x")], [image], [:]), ("Gelu", ["approximate": .string("x")], [image], [:]),
       ("GatherND", ["batch_dims": .int(-1)], [image, TensorType(.int64, sizes: [1])], [:]),
-      ("OneHot", [:], [TensorType(.int64, sizes: [2]), TensorType(.int64, sizes: []), TensorType(.float32, sizes: [2])],
-        [1: Tensor(scalar: Int64(-3))]),
+      (
+        "OneHot", [:],
+        [TensorType(.int64, sizes: [2]), TensorType(.int64, sizes: []), TensorType(.float32, sizes: [2])],
+        [1: Tensor(scalar: Int64(-3))]
+      ),
     ]
     for (type, attributes, inputs, fixed) in attempts {
       #expect(throws: LigatureError.self, "\(type) \(attributes.keys) \(fixed.keys)") {
@@ -138,10 +144,13 @@ import Testing
     var random = SplitMix(state: seed)
     let families = OperatorSet.standard.names.filter { $0.domain.isEmpty }
     let keys = [
-      "axis", "axes", "perm", "kernel_shape", "strides", "pads", "dilations", "keepdims", "to", "blocksize", "mode", "k",
+      "axis", "axes", "perm", "kernel_shape", "strides", "pads", "dilations", "keepdims", "to", "blocksize", "mode",
+      "k",
       "start", "end", "num_outputs", "ceil_mode", "batch_dims", "p", "auto_pad", "coordinate_transformation_mode",
     ]
-    let modes = ["linear", "cubic", "wrap", "reflect", "edge", "SAME_UPPER", "tf_crop_and_resize", "align_corners", "CRD"]
+    let modes = [
+      "linear", "cubic", "wrap", "reflect", "edge", "SAME_UPPER", "tf_crop_and_resize", "align_corners", "CRD",
+    ]
     var ran = 0
     for _ in 0..<1500 {
       let name = families[random.below(families.count)]

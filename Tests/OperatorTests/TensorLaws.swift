@@ -96,7 +96,8 @@ import Testing
     let values = stride(from: Float(-20), through: 20, by: 0.0037).map { $0 }
     let checks: [(String, Double, (Double) -> Double)] = [
       ("Exp", 1.5, exp), ("Tanh", 2, tanh), ("Erf", 2, erf), ("Sigmoid", 3, { 1 / (1 + exp(-$0)) }),
-      ("Log", 1.5, log), ("Softplus", 2.5, { max($0, 0) + log1p(exp(-abs($0))) }), ("Elu", 2, { $0 < 0 ? expm1($0) : $0 }),
+      ("Log", 1.5, log), ("Softplus", 2.5, { max($0, 0) + log1p(exp(-abs($0))) }),
+      ("Elu", 2, { $0 < 0 ? expm1($0) : $0 }),
     ]
     for (type, bound, exact) in checks {
       let x = type == "Log" ? values.map { exp($0) } : values
@@ -112,10 +113,12 @@ import Testing
 
   // ── Integers that trap elsewhere ──────────────────────────────────────────
   @Test func integerDivision() throws {
-    let a = try Tensor([Int32.min, 7, -7, 7, -7], [5]), b = try Tensor([Int32(-1), 0, 0, -2, -2], [5])
+    let a = try Tensor([Int32.min, 7, -7, 7, -7], [5])
+    let b = try Tensor([Int32(-1), 0, 0, -2, -2], [5])
     #expect(try run(try op("Div"), [a, b])[0].integers() == [Int(Int32.min), 0, 0, -3, 3])
     #expect(try run(try op("Mod"), [a, b])[0].integers() == [0, 0, 0, -1, -1])
-    let wide = try Tensor([Int64.min, 5], [2]), by = try Tensor([Int64(-1), 0], [2])
+    let wide = try Tensor([Int64.min, 5], [2])
+    let by = try Tensor([Int64(-1), 0], [2])
     #expect(try run(try op("Div"), [wide, by])[0].integers() == [.min, 0])
   }
 
@@ -133,7 +136,8 @@ import Testing
     let x = try noise([3, 5, 40])
     let steps: [(String, Tensor?)] = [
       ("Neg", nil), ("Add", try noise([5, 1], 2)), ("Sigmoid", nil), ("Mul", try noise([3, 5, 40], 3)), ("Tanh", nil),
-      ("Pow", Tensor(scalar: Float(2))), ("Elu", nil), ("Div", Tensor(scalar: Float(3))), ("Clip", Tensor(scalar: Float(-0.1))),
+      ("Pow", Tensor(scalar: Float(2))), ("Elu", nil), ("Div", Tensor(scalar: Float(3))),
+      ("Clip", Tensor(scalar: Float(-0.1))),
     ]
     var graph = Graph(name: "chain")
     var value = try graph.addInput("x", TensorType(.float32, sizes: x.shape))
@@ -146,7 +150,8 @@ import Testing
     }
     // The second operand, too, may be overwritten.
     let twice = try graph.append(try op("Exp"), [value], name: "exp")
-    let last = try graph.append(try op("Sub"), [try graph.append(try op("Abs"), [twice], name: "abs"), twice], name: "sub")
+    let last = try graph.append(
+      try op("Sub"), [try graph.append(try op("Abs"), [twice], name: "abs"), twice], name: "sub")
     try graph.addOutput(last)
     let e = try run(try op("Exp"), [alone])[0]
     let expected = try run(try op("Sub"), [run(try op("Abs"), [e])[0], e])[0]

@@ -6,7 +6,8 @@
 // Functions of one tensor, element by element. `y` may be `x`. Names and formulas are ONNX's.
 
 enum {
-  LIG_UNARY_RELU, LIG_UNARY_SIGMOID, LIG_UNARY_TANH, LIG_UNARY_EXP, LIG_UNARY_LOG, LIG_UNARY_SQRT, LIG_UNARY_RECIPROCAL, LIG_UNARY_NEG, LIG_UNARY_ABS, LIG_UNARY_FLOOR, LIG_UNARY_CEIL,
+  LIG_UNARY_RELU, LIG_UNARY_SIGMOID, LIG_UNARY_TANH, LIG_UNARY_EXP, LIG_UNARY_LOG, LIG_UNARY_SQRT,
+  LIG_UNARY_RECIPROCAL, LIG_UNARY_NEG, LIG_UNARY_ABS, LIG_UNARY_FLOOR, LIG_UNARY_CEIL,
   /// To the nearest integer, ties to even.
   LIG_UNARY_ROUND,
   LIG_UNARY_SIGN, LIG_UNARY_ERF, LIG_UNARY_SOFTPLUS, LIG_UNARY_SOFTSIGN,
@@ -34,7 +35,8 @@ enum {
   LIG_UNARY_SHRINK,
   LIG_UNARY_VECTOR_COUNT,
   // One at a time, by the C library.
-  LIG_UNARY_SIN = LIG_UNARY_VECTOR_COUNT, LIG_UNARY_COS, LIG_UNARY_TAN, LIG_UNARY_ASIN, LIG_UNARY_ACOS, LIG_UNARY_ATAN, LIG_UNARY_SINH, LIG_UNARY_COSH, LIG_UNARY_ASINH,
+  LIG_UNARY_SIN = LIG_UNARY_VECTOR_COUNT, LIG_UNARY_COS, LIG_UNARY_TAN, LIG_UNARY_ASIN, LIG_UNARY_ACOS,
+  LIG_UNARY_ATAN, LIG_UNARY_SINH, LIG_UNARY_COSH, LIG_UNARY_ASINH,
   LIG_UNARY_ACOSH, LIG_UNARY_ATANH,
   LIG_UNARY_COUNT,
 };
@@ -42,8 +44,9 @@ enum {
 /// 0, or -1 when the operation is not known.
 int lig_unary_f32(int operation, const float *x, float *y, long count, float a, float b, lig_pool *pool);
 int lig_unary_f64(int operation, const double *x, double *y, long count, double a, double b, lig_pool *pool);
-/// LIG_UNARY_RELU, LIG_UNARY_NEG, LIG_UNARY_ABS, LIG_UNARY_SIGN, LIG_UNARY_CLIP of an integer type (raw values of ElementType). The bounds are
-/// ignored but for LIG_UNARY_CLIP; negation wraps. -1 when the operation or the type is not one of these.
+/// LIG_UNARY_RELU, LIG_UNARY_NEG, LIG_UNARY_ABS, LIG_UNARY_SIGN, LIG_UNARY_CLIP of an integer type (raw values of
+/// ElementType). The bounds are ignored but for LIG_UNARY_CLIP; negation wraps. -1 when the operation or the type is
+/// not one of these.
 int lig_unary_integer(
   int operation, int type, const void *x, void *y, long count, long low, long high, lig_pool *pool);
 
