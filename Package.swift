@@ -104,7 +104,6 @@ let package = Package(
     tests("ParityTests", [
       "ligature", "CAllocationCounter", "GraphIR", "ONNXFormat", "Operators", "Runtime", "TensorCore", "TestSupport",
     ]),
-    tests("ParityTests", ["ligature"]),
     tests("ProgramTests", ["GraphIR", "Imaging", "ONNXFormat", "Operators", "TensorCore", "TensorFiles", "ligature"]),
   ],
   cLanguageStandard: .c11,
