@@ -60,6 +60,7 @@ let package = Package(
     library("CProtobufC", pkgConfig: "libprotobuf-c", debian: "libprotobuf-c-dev"),
     library("CSPNG", pkgConfig: "spng", debian: "libspng-dev"),
     library("CWebP", pkgConfig: "libwebp", debian: "libwebp-dev"),
+    library("CZlib", pkgConfig: "zlib", debian: "zlib1g-dev"),
     library("CGEOS", pkgConfig: "geos", debian: "libgeos-dev"),
     // Debian's OpenCV core and imgproc come without a pkg-config file.
     shim("COpenCV", links: ["opencv_imgproc", "opencv_core"], headers: ["/usr/include/opencv4"]),
@@ -83,6 +84,8 @@ let package = Package(
     module("Architectures", path: "Models", excluding: ["Recipes", "fetch"], ["Imaging", "TensorCore"]),
     // Files
     module("TensorFiles", path: "Converters/TensorFiles", ["TensorCore"]),
+    module(
+      "PyTorchCheckpoint", path: "Converters/PyTorchCheckpoint", ["CZlib", "TensorCore", "TensorFiles"]),
     // The program
     program("ligature", [
       "Architectures", "GraphIR", "Imaging", "ONNXFormat", "Operators", "Passes", "Runtime", "TensorCore", "TensorFiles",
@@ -98,6 +101,7 @@ let package = Package(
     tests("RuntimeTests", ["CAllocationCounter", "GraphIR", "Kernels", "Runtime", "TensorCore"]),
     tests("ONNXFormatTests", ["ONNXFormat", "GraphIR", "Operators", "TensorCore"]),
     tests("TensorFilesTests", ["TensorCore", "TensorFiles"]),
+    tests("PyTorchCheckpointTests", ["PyTorchCheckpoint", "TensorCore", "TensorFiles"]),
     tests("ImagingTests", ["Imaging", "TensorCore"]),
     tests("ArchitecturesTests", ["Architectures", "Imaging", "TensorCore"]),
     tests("ParityTests", [
