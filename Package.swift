@@ -88,8 +88,8 @@ let package = Package(
       "PyTorchCheckpoint", path: "Converters/PyTorchCheckpoint", ["CZlib", "TensorCore", "TensorFiles"]),
     // The program
     program("ligature", [
-      "Architectures", "GraphIR", "Imaging", "ONNXFormat", "Operators", "Passes", "Runtime", "TensorCore", "TensorFiles",
-      .product(name: "ArgumentParser", package: "swift-argument-parser"),
+      "Architectures", "GraphIR", "Imaging", "ONNXFormat", "Operators", "Passes", "PyTorchCheckpoint", "Runtime",
+      "TensorCore", "TensorFiles", .product(name: "ArgumentParser", package: "swift-argument-parser"),
     ]),
     // Tests
     module("TestSupport", path: "Tests/TestSupport/TestSupport", ["CKernels", "GraphIR", "Operators", "Runtime", "TensorCore"]),
