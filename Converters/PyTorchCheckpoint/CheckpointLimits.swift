@@ -5,7 +5,7 @@ public struct CheckpointLimits: Sendable {
   /// Objects and container entries that a pickle may make.
   public var objectCount = 2_000_000
   /// Bytes of texts and byte strings that a pickle may make.
-  public var textByteCount = 256 << 20
+  public var textByteCount = 64 << 20
   /// How deep values may be nested in each other.
   public var nesting = 256
   /// Dimensions of one tensor.

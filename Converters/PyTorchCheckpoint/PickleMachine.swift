@@ -336,7 +336,9 @@ struct PickleMachine {
       try build(try top(), state)
     case .persid:
       let text = String(decoding: try cursor.line(), as: UTF8.self)
-      throw broken("'\(text.prefix(40))' names no storage")
+      throw LigatureError(
+        .unsupported,
+        "the pickle names a storage by the text '\(text.prefix(40))', as protocol 0 does, which PyTorch cannot load either; save it with protocol 2")
     default:
       let id = try pop()
       try push(try storage(id))

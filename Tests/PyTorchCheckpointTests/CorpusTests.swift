@@ -107,3 +107,28 @@ import Testing
     #expect("\(error)".contains(part))
   }
 }
+
+/// The same content in every form that PyTorch writes (`make_variants.py`): all pickle protocols, both formats, types
+/// without a storage class, NumPy's scalars and arrays.
+@Suite struct VariantTests {
+  struct Facts: Decodable {
+    var names: [String]
+    var meta: JSON
+  }
+  static let facts: [String: Facts] = (try? CheckpointFixtures.json("variants/facts.json")) ?? [:]
+
+  @Test func thereAreVariants() { #expect(Self.facts.count == 11) }
+
+  @Test(arguments: facts.keys.sorted()) func variantsEqualTheirExpectedTensors(name: String) throws {
+    let facts = try #require(Self.facts[name])
+    let expected = try SafeTensors(contentsOf: CheckpointFixtures.path("variants/\(name).safetensors")).tensors
+    let checkpoint = try Checkpoint(contentsOf: CheckpointFixtures.path("variants/\(name).pth"))
+    #expect(checkpoint.storedTensors.map(\.name) == facts.names)
+    for (name, found) in checkpoint.storedTensors {
+      #expect(same(found.tensor, try #require(expected[name])), "\(name)")
+      #expect(found.isParameter == (name.hasSuffix("parameter") || name.hasSuffix("frozen")))
+      #expect(found.requiresGradient == name.hasSuffix("parameter"))
+    }
+    #expect(facts.meta.difference(.dictionary(checkpoint.metadata), at: "meta", tensors: expected) == nil)
+  }
+}
