@@ -61,6 +61,7 @@ let package = Package(
     library("CSPNG", pkgConfig: "spng", debian: "libspng-dev"),
     library("CWebP", pkgConfig: "libwebp", debian: "libwebp-dev"),
     library("CDeflate", pkgConfig: "libdeflate", debian: "libdeflate-dev"),
+    library("CZlib", pkgConfig: "zlib", debian: "zlib1g-dev"),
     library("CGEOS", pkgConfig: "geos", debian: "libgeos-dev"),
     // Debian's OpenCV core and imgproc come without a pkg-config file.
     shim("COpenCV", links: ["opencv_imgproc", "opencv_core"], headers: ["/usr/include/opencv4"]),
@@ -84,10 +85,12 @@ let package = Package(
     module("Architectures", path: "Models", excluding: ["Recipes", "fetch"], ["Imaging", "TensorCore"]),
     // Files
     module("TensorFiles", path: "Converters/TensorFiles", ["TensorCore"]),
+    module(
+      "PyTorchCheckpoint", path: "Converters/PyTorchCheckpoint", ["CZlib", "TensorCore", "TensorFiles"]),
     // The program
     program("ligature", [
-      "Architectures", "GraphIR", "Imaging", "ONNXFormat", "Operators", "Passes", "Runtime", "TensorCore", "TensorFiles",
-      .product(name: "ArgumentParser", package: "swift-argument-parser"),
+      "Architectures", "GraphIR", "Imaging", "ONNXFormat", "Operators", "Passes", "PyTorchCheckpoint", "Runtime",
+      "TensorCore", "TensorFiles", .product(name: "ArgumentParser", package: "swift-argument-parser"),
     ]),
     // Tests
     module("TestSupport", path: "Tests/TestSupport/TestSupport", ["CKernels", "GraphIR", "Operators", "Runtime", "TensorCore"]),
@@ -99,6 +102,7 @@ let package = Package(
     tests("RuntimeTests", ["CAllocationCounter", "GraphIR", "Kernels", "Runtime", "TensorCore"]),
     tests("ONNXFormatTests", ["ONNXFormat", "GraphIR", "Operators", "TensorCore"]),
     tests("TensorFilesTests", ["TensorCore", "TensorFiles"]),
+    tests("PyTorchCheckpointTests", ["PyTorchCheckpoint", "TensorCore", "TensorFiles"]),
     tests("ImagingTests", ["Imaging", "TensorCore"]),
     tests("ArchitecturesTests", ["Architectures", "Imaging", "TensorCore"]),
     tests("ParityTests", [

@@ -9,9 +9,11 @@ import TensorCore
 struct InspectCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "inspect",
-    abstract: "Shows what a model file holds: inputs, outputs, operators, cost, memory plan, recipe.")
+    abstract: "Shows what a model file holds: inputs, outputs, operators, cost, memory plan, recipe; or its weights.")
 
-  @Argument(help: "An ONNX file.", completion: .file(extensions: ["onnx"]))
+  @Argument(
+    help: "An ONNX file, or a file of weights: a PyTorch checkpoint (.pth, .pt, .ckpt, .bin) or .safetensors.",
+    completion: .file(extensions: ["onnx", "pth", "pt", "ckpt", "bin", "safetensors"]))
   var model: String
 
   @OptionGroup var shapes: ShapeOptions
@@ -58,6 +60,10 @@ struct InspectCommand: ParsableCommand {
   }
 
   func run() throws {
+    if let weights = try CheckpointReport(contentsOf: model) {
+      print(json ? try encodeJSON(weights) : weights.text)
+      return
+    }
     let file = try Model(contentsOf: model, operators: .standard)
     let report = try report(file)
     print(json ? try encodeJSON(report) : text(report))
