@@ -105,7 +105,7 @@ struct TensorBuilder {
     }
     guard mustSwap || mustNormalise || place.start % width != 0 else { return place }
     try charge(byteCount)
-    let copy = TensorStorage(byteCount: byteCount)
+    let copy = try TensorStorage(byteCount: byteCount)
     unsafe copy.withUnsafeMutableBytes { target in
       unsafe place.storage.withUnsafeBytes { source in
         unsafe target.copyMemory(from: UnsafeRawBufferPointer(rebasing: source[place.start..<place.start + byteCount]))

@@ -273,7 +273,7 @@ extension ZipArchive {
     guard entry.size / 1032 <= entry.storedSize else {
       throw ZipArchive.broken("'\(entry.name)' cannot unpack to \(entry.size) bytes")
     }
-    let result = TensorStorage(byteCount: entry.size)
+    let result = try TensorStorage(byteCount: entry.size)
     let isWhole = unsafe result.withUnsafeMutableBytes { target in
       unsafe inflateWhole(storage.address + entry.start, entry.storedSize, into: target)
     }

@@ -13,7 +13,7 @@ import Testing
       .float32, .float64, .float16, .bfloat16, .int64, .int32, .int16, .int8, .uint8, .bool, .complex64, .complex128,
     ]
     for element in elements { state["dtype.\(element)"] = try pattern(element, [3, 5]) }
-    let shared = TensorStorage(byteCount: 4 * 48)
+    let shared = try TensorStorage(byteCount: 4 * 48)
     unsafe shared.withUnsafeMutableBytes { bytes in
       for index in 0..<48 { unsafe bytes.storeBytes(of: Float(index) / 4, toByteOffset: 4 * index, as: Float.self) }
     }
