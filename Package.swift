@@ -70,7 +70,7 @@ let package = Package(
     shim("CJPEG", links: ["jpeg"]),
     // C of our own
     foreign("CONNX", ["CProtobufC"]),
-    .target(name: "CKernels", cSettings: kernelSettings),
+    .target(name: "CKernels", dependencies: ["COpenBLAS"], cSettings: kernelSettings),
     // Graphs
     module("TensorCore"),
     module("GraphIR", ["TensorCore"]),

@@ -101,22 +101,24 @@ static void prepare_shifted(lig_conv *p) {
 }
 
 void lig_conv_prepare(lig_conv *p) {
-  p->isa = (int)lig_isa();
+  int is_depthwise = p->groups > 1 && p->groups == p->channels;
+  p->k = p->channels / p->groups * p->kernel_h * p->kernel_w;
+  p->isa = is_depthwise ? (int)lig_isa() : gemm_isa(group_filters(p), p->out_h * p->out_w, p->k);
   p->panel_width = gemm_width(p->isa);
   p->panel_height = gemm_height(p->isa, group_filters(p));
-  p->k = p->channels / p->groups * p->kernel_h * p->kernel_w;
   p->depth = gemm_depth(p->k);
   int unpadded = p->pad_top == 0 && p->pad_left == 0;
   if (p->groups == 1 && p->out_h * p->out_w == 1 && unpadded && p->kernel_h == p->height && p->kernel_w == p->width) {
     p->algorithm = LIG_CONV_MATMUL;
     prepare_matmul(p);
-  } else if (p->groups > 1 && p->groups == p->channels) {
+    p->isa = p->matmul.isa;  // names the packing
+  } else if (is_depthwise) {
     p->algorithm = LIG_CONV_DEPTHWISE;
     prepare_depthwise(p);
   } else {
     int pointwise = p->kernel_h == 1 && p->kernel_w == 1 && p->stride_h == 1 && p->stride_w == 1 && unpadded &&
                     p->out_h == p->height && p->out_w == p->width;
-    if (!pointwise && can_shift(p)) {
+    if (!pointwise && !(p->isa & LIG_ISA_BLAS) && can_shift(p)) {
       p->algorithm = LIG_CONV_SHIFTED;
       prepare_shifted(p);
     } else {
@@ -152,7 +154,7 @@ void lig_conv_pack(const lig_conv *p, const float *weights, float *packed) {
 }
 
 static int reads_in_place(const lig_conv *p) {
-  return p->algorithm == LIG_CONV_POINTWISE && p->rows_per_task <= 2 * p->panel_height;
+  return p->algorithm == LIG_CONV_POINTWISE && (p->isa & LIG_ISA_BLAS || p->rows_per_task <= 2 * p->panel_height);
 }
 
 static long worker_floats(const lig_conv *p) {
@@ -220,7 +222,9 @@ static void tile_task(void *context, long index, int worker) {
         gemm_pack_b(gathered, x + k * plane + column, plane, 1, block.depth, block.columns, p->panel_width);
       } else {
         VARIANT(p->isa, gather_columns)(
-            p, x, k, block.depth, column, block.columns, gathered, gathered + p->columns_per_task * p->depth);
+            p, x, k, block.depth, column, block.columns, gathered,
+            p->isa & LIG_ISA_BLAS ? NULL : gathered + p->columns_per_task * p->depth);
+        if (p->isa & LIG_ISA_BLAS) block.b_row = p->columns_per_task, block.b_is_bare = 1;
       }
     }
     gemm_run(p->isa, &block);

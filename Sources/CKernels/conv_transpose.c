@@ -5,22 +5,19 @@
 
 #include "gemm.h"
 
-#define KERNELS "conv_transpose.inc"
-#include "each_simd.h"
-
 enum { most_columns = 512, wanted_rows = 48 };
 
 static long group_filters(const lig_conv_transpose *p) { return p->filters / p->groups; }
 
 void lig_conv_transpose_prepare(lig_conv_transpose *p) {
-  p->isa = (int)lig_isa();
-  p->panel_width = gemm_width(p->isa);
   p->k = p->channels / p->groups;
   p->depth = gemm_depth(p->k);
   long area = p->kernel_h * p->kernel_w, columns = p->height * p->width;
   p->filters_per_task = gemm_min(group_filters(p), gemm_max(1, wanted_rows / area));
   p->filter_tasks = (group_filters(p) + p->filters_per_task - 1) / p->filters_per_task;
   p->rows = p->filters_per_task * area;
+  p->isa = gemm_isa(p->rows, columns, p->k);
+  p->panel_width = gemm_width(p->isa);
   p->panel_height = gemm_height(p->isa, p->rows);
   p->tiles_exactly = p->kernel_h == p->stride_h && p->kernel_w == p->stride_w && p->dilation_h == 1 &&
                      p->dilation_w == 1 && p->pad_top == 0 && p->pad_left == 0 &&
@@ -127,7 +124,9 @@ static void transpose_task(void *context, long index, int worker) {
         .accumulate = k > 0,
       };
       block.b_panel = block.depth * p->panel_width;
-      gemm_pack_b(panels, x + k * all_columns + column, all_columns, 1, block.depth, columns, p->panel_width);
+      const float *from = x + k * all_columns + column;
+      if (p->isa & LIG_ISA_BLAS) block.b = from, block.b_row = all_columns, block.b_is_bare = 1;
+      else gemm_pack_b(panels, from, all_columns, 1, block.depth, columns, p->panel_width);
       gemm_run(p->isa, &block);
     }
     for (long f = 0; f < filters; ++f) {
@@ -138,15 +137,15 @@ static void transpose_task(void *context, long index, int worker) {
   if (p->activation.kind == LIG_IDENTITY) return;
   for (long f = 0; f < filters; ++f) {
     if (!p->tiles_exactly) {
-      VARIANT(p->isa, activate_row)(p->activation, y + f * plane, plane);
+      gemm_finish(p->isa, p->activation, y + f * plane, NULL, y + f * plane, plane);
       continue;
     }
     // Other tasks write other pixels of these planes: only this task's windows are activated.
     for (long column = first; column < last;) {
       long iy = column / p->width, ix = column % p->width, count = gemm_min(p->width - ix, last - column);
       for (long ky = 0; ky < p->kernel_h; ++ky) {
-        VARIANT(p->isa, activate_row)(
-            p->activation, y + f * plane + (iy * p->stride_h + ky) * p->out_w + ix * p->stride_w, count * p->stride_w);
+        float *row = y + f * plane + (iy * p->stride_h + ky) * p->out_w + ix * p->stride_w;
+        gemm_finish(p->isa, p->activation, row, NULL, row, count * p->stride_w);
       }
       column += count;
     }

@@ -3,7 +3,7 @@
 #include <stdatomic.h>
 
 static unsigned detect(void) {
-  unsigned found = 0;
+  unsigned found = LIG_CPU_BLAS;
 #if LIG_X86
   __builtin_cpu_init();
   if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("f16c")) {

@@ -15,10 +15,10 @@ typedef struct {
 
 void lig_deform_conv_prepare(lig_deform_conv *p) {
   lig_conv *c = &p->conv;
-  c->isa = (int)lig_isa();
+  c->k = c->channels / c->groups * c->kernel_h * c->kernel_w;
+  c->isa = gemm_isa(c->filters / c->groups, c->out_h * c->out_w, c->k);
   c->panel_width = gemm_width(c->isa);
   c->panel_height = gemm_height(c->isa, c->filters / c->groups);
-  c->k = c->channels / c->groups * c->kernel_h * c->kernel_w;
   c->depth = gemm_depth(c->k);
   // The layout of packed weights is that of any product.
   c->algorithm = LIG_CONV_IM2COL;
@@ -90,10 +90,14 @@ static void deform_task(void *context, long index, int worker) {
   float *memory = job->workspace + worker * worker_floats(p);
   deform_sample *samples = (deform_sample *)memory;
   float *panels = memory + sample_floats(p);
+  // OpenBLAS reads plain rows: one panel as wide as the tile.
+  const int bare = (c->isa & LIG_ISA_BLAS) != 0;
+  const long width = bare ? p->columns_per_task : c->panel_width;
   gemm_block block = {
     .height = c->panel_height,
     .b = panels,
-    .b_row = c->panel_width,
+    .b_row = width,
+    .b_is_bare = bare,
     .c = job->y + (image * c->filters + group * filters) * plane + column,
     .c_row = plane,
     .rows = filters,
@@ -118,12 +122,12 @@ static void deform_task(void *context, long index, int worker) {
             if (s->weight[corner] != 0) value += s->weight[corner] * from[s->at[corner]];
           }
         }
-        panels[j / c->panel_width * block.depth * c->panel_width + row * c->panel_width + j % c->panel_width] = value;
+        panels[j / width * block.depth * width + row * width + j % width] = value;
       }
     }
     block.a = job->packed + group * gemm_round_up(filters, c->panel_height) * c->k +
               k * gemm_round_up(filters, c->panel_height);
-    block.b_panel = block.depth * c->panel_width;
+    block.b_panel = block.depth * width;
     block.accumulate = k > 0;
     block.last = k + block.depth == c->k;
     if (k > 0) block.row_bias = NULL;

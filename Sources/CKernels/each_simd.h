@@ -46,9 +46,9 @@
 #include KERNELS
 #include "simd_end.h"
 
-/// The variant of a function for an instruction set that `lig_isa` gave.
+/// The variant of a function for an instruction set that `lig_isa` or `gemm_isa` gave.
 #if LIG_X86
-#define VARIANT(isa, name) ((isa) == LIG_ISA_AVX512 ? name##_avx512 : (isa) == LIG_ISA_AVX2 ? name##_avx2 : name##_plain)
+#define VARIANT(isa, name) ((isa) & LIG_ISA_AVX512 ? name##_avx512 : (isa) & LIG_ISA_AVX2 ? name##_avx2 : name##_plain)
 #else
 #define VARIANT(isa, name) ((void)(isa), name##_plain)
 #endif

@@ -1,11 +1,35 @@
 #include "gemm.h"
 
+#include <cblas.h>
+#include <limits.h>
+#include <pthread.h>
+
 #define KERNELS "gemm.inc"
 #include "each_simd.h"
 
-int gemm_width(int isa) { return isa == LIG_ISA_AVX512 ? 32 : isa == LIG_ISA_AVX2 ? 16 : 8; }
+enum { blas_width = 64, blas_height = 16, blas_least = 16 };
+
+// Our own pool shares the work; threads of OpenBLAS on top of it would fight for the same cores.
+static pthread_once_t once = PTHREAD_ONCE_INIT;
+static void use_one_thread(void) { openblas_set_num_threads(1); }
+
+int gemm_isa(long rows, long columns, long k) {
+  int isa = (int)lig_isa();
+  // Our AVX2 and AVX-512 kernels are as fast as OpenBLAS or faster, and so are the plain ones for a thin product.
+  if (!(lig_cpu() & LIG_CPU_BLAS) || isa != LIG_ISA_PLAIN) return isa;
+  if (gemm_min(rows, gemm_min(columns, k)) < blas_least) return isa;
+  // OpenBLAS counts in ints.
+  if (gemm_max(rows, gemm_max(columns, k)) > INT_MAX) return isa;
+  pthread_once(&once, use_one_thread);
+  return isa | LIG_ISA_BLAS;
+}
+
+int gemm_width(int isa) {
+  return isa & LIG_ISA_BLAS ? blas_width : isa == LIG_ISA_AVX512 ? 32 : isa == LIG_ISA_AVX2 ? 16 : 8;
+}
 
 int gemm_height(int isa, long rows) {
+  if (isa & LIG_ISA_BLAS) return blas_height;
 #ifdef __aarch64__
   long most = 8;
 #else
@@ -16,12 +40,39 @@ int gemm_height(int isa, long rows) {
   return (int)gemm_max((rows + panels - 1) / panels, 1);
 }
 
+typedef float square_row __attribute__((ext_vector_type(4), aligned(4)));
+
+static void turn_square(float *to, long to_row, const float *from, long from_row, float scale) {
+  square_row a = *(const square_row *)from, b = *(const square_row *)(from + from_row);
+  square_row c = *(const square_row *)(from + 2 * from_row), d = *(const square_row *)(from + 3 * from_row);
+  square_row ab = __builtin_shufflevector(a, b, 0, 4, 1, 5), cd = __builtin_shufflevector(c, d, 0, 4, 1, 5);
+  *(square_row *)to = __builtin_shufflevector(ab, cd, 0, 1, 4, 5) * scale;
+  *(square_row *)(to + to_row) = __builtin_shufflevector(ab, cd, 2, 3, 6, 7) * scale;
+  ab = __builtin_shufflevector(a, b, 2, 6, 3, 7), cd = __builtin_shufflevector(c, d, 2, 6, 3, 7);
+  *(square_row *)(to + 2 * to_row) = __builtin_shufflevector(ab, cd, 0, 1, 4, 5) * scale;
+  *(square_row *)(to + 3 * to_row) = __builtin_shufflevector(ab, cd, 2, 3, 6, 7) * scale;
+}
+
 void gemm_pack_a(
     float *out, const float *a, long row_step, long column_step, long rows, long k, int height, float scale) {
+  if (height == blas_height) {
+    for (long i = 0; i < rows; ++i, a += row_step, out += k) {
+      for (long j = 0; j < k; ++j) out[j] = a[j * column_step] * scale;
+    }
+    return;
+  }
   for (long row = 0; row < rows; row += height) {
-    long valid = gemm_min(height, rows - row);
+    long valid = gemm_min(height, rows - row), j = 0;
     const float *from = a + row * row_step;
-    for (long j = 0; j < k; ++j, from += column_step, out += height) {
+    // Rows that lie in order are turned in squares of 4 by 4.
+    for (; column_step == 1 && j + 4 <= k; j += 4, from += 4, out += 4 * height) {
+      long i = 0;
+      for (; i + 4 <= valid; i += 4) turn_square(out + i, height, from + i * row_step, row_step, scale);
+      for (; i < height; ++i) {
+        for (int c = 0; c < 4; ++c) out[c * height + i] = i < valid ? from[i * row_step + c] * scale : 0;
+      }
+    }
+    for (; j < k; ++j, from += column_step, out += height) {
       for (long i = 0; i < valid; ++i) out[i] = from[i * row_step] * scale;
       for (long i = valid; i < height; ++i) out[i] = 0;
     }
@@ -30,6 +81,12 @@ void gemm_pack_a(
 
 void gemm_pack_b(
     float *out, const float *b, long row_step, long column_step, long k, long columns, int width) {
+  if (width == blas_width) {
+    for (long i = 0; i < columns; ++i, b += column_step, out += k) {
+      for (long j = 0; j < k; ++j) out[j] = b[j * row_step];
+    }
+    return;
+  }
   if (column_step == 1) {
     int isa = width == 32 ? LIG_ISA_AVX512 : width == 16 ? LIG_ISA_AVX2 : LIG_ISA_PLAIN;
     VARIANT(isa, pack_rows)(out, b, row_step, k, columns);
@@ -49,4 +106,43 @@ void gemm_pack_b(
   }
 }
 
-void gemm_run(int isa, const gemm_block *block) { VARIANT(isa, gemm_run)(block); }
+// Some of OpenBLAS' kernels leave the upper halves of AVX registers in use, which slows down all SSE code after them.
+#if LIG_X86
+__attribute__((target("avx"))) static void clear_upper_halves(void) { __builtin_ia32_vzeroupper(); }
+static void leave_blas(void) {
+  if (__builtin_cpu_supports("avx")) clear_upper_halves();
+}
+#else
+static void leave_blas(void) {}
+#endif
+
+static void run_blas(int isa, const gemm_block *g) {
+  int keeps = g->accumulate;
+  if (g->row_bias || g->column_bias) {
+    for (long i = 0; i < g->rows; ++i) {
+      float *c = g->c + i * g->c_row, bias = g->row_bias ? g->row_bias[i] : 0;
+      for (long j = 0; j < g->columns; ++j) {
+        c[j] = (keeps ? c[j] : 0) + (g->column_bias ? g->column_bias[j] : 0) + bias;
+      }
+    }
+    keeps = 1;
+  }
+  int depth = (int)gemm_max(g->depth, 1);
+  cblas_sgemm(
+      CblasRowMajor, CblasNoTrans, g->b_is_bare ? CblasNoTrans : CblasTrans, (int)g->rows, (int)g->columns,
+      (int)g->depth, 1, g->a, depth, g->b, g->b_is_bare ? (int)g->b_row : depth, (float)keeps, g->c, (int)g->c_row);
+  leave_blas();
+  if (!g->last || (g->activation.kind == LIG_IDENTITY && !g->residual)) return;
+  for (long i = 0, at = 0; i < g->rows; ++i, at += g->c_row) {
+    gemm_finish(isa, g->activation, g->c + at, g->residual ? g->residual + at : 0, g->c + at, g->columns);
+  }
+}
+
+void gemm_run(int isa, const gemm_block *block) {
+  if (isa & LIG_ISA_BLAS) run_blas(isa, block);
+  else VARIANT(isa, gemm_run)(block);
+}
+
+void gemm_finish(int isa, lig_activation activation, const float *from, const float *residual, float *to, long count) {
+  VARIANT(isa, gemm_finish)(activation, from, residual, to, count);
+}

@@ -3,6 +3,9 @@
 // A is cut into panels of `height` rows, B into panels of `width` columns; within a panel, k is the slow axis, so the
 // inner loop reads both in order. k is cut into blocks that depend on k alone. Hence a value of C is always summed in
 // the same order, however the work is shared.
+//
+// With LIG_ISA_BLAS a block is one call of OpenBLAS, which cuts and packs by itself: A is packed row by row, B column
+// by column, or read as it lies (b_is_bare). Width and height are then only what tasks are rounded to.
 #ifndef LIG_GEMM_H
 #define LIG_GEMM_H
 
@@ -11,6 +14,8 @@
 
 enum { gemm_most_depth = 320 };
 
+/// What multiplies rows x k by k x columns best: `lig_isa`, or that and LIG_ISA_BLAS.
+int gemm_isa(long rows, long columns, long k);
 /// Columns of a panel of B.
 int gemm_width(int isa);
 /// Rows of a panel of A with `rows` rows in all: close to the most that registers hold, evenly shared.
@@ -58,5 +63,7 @@ typedef struct {
 } gemm_block;
 
 void gemm_run(int isa, const gemm_block *block);
+/// to = activation(from + residual); `residual` may be NULL, `from` may be `to`.
+void gemm_finish(int isa, lig_activation activation, const float *from, const float *residual, float *to, long count);
 
 #endif

@@ -12,7 +12,7 @@ enum {
 };
 
 void lig_matmul_prepare(lig_matmul *p) {
-  p->isa = (int)lig_isa();
+  p->isa = gemm_isa(p->m, p->n, p->k);
   p->width = gemm_width(p->isa);
   p->height = gemm_height(p->isa, p->m);
   p->depth = gemm_depth(p->k);
@@ -32,13 +32,12 @@ void lig_matmul_prepare(lig_matmul *p) {
   long groups = (p->batches + p->batches_per_task - 1) / p->batches_per_task;
   long panels = (p->n + p->width - 1) / p->width, row_panels = (p->m + p->height - 1) / p->height;
   if (groups * p->column_tasks * p->row_tasks < wanted) {
-    // With b packed, a is what each column task packs anew: cut the longer side first.
-    if (p->n >= p->m) {
-      p->column_tasks = gemm_min(panels, gemm_max(p->column_tasks, wanted / (groups * p->row_tasks)));
+    // Each column task packs a anew, and each row task what is not packed of b: cut rows first, or the longer side.
+    if (p->b_is_packed || p->m > p->n) {
+      p->row_tasks = gemm_max(p->row_tasks, gemm_min(row_panels / 2, wanted / (groups * p->column_tasks)));
     }
-    if (groups * p->column_tasks * p->row_tasks < wanted) {
-      p->row_tasks = gemm_min(row_panels, gemm_max(p->row_tasks, wanted / (groups * p->column_tasks)));
-    }
+    p->column_tasks = gemm_min(panels, gemm_max(p->column_tasks, wanted / (groups * p->row_tasks)));
+    p->row_tasks = gemm_min(row_panels, gemm_max(p->row_tasks, wanted / (groups * p->column_tasks)));
   }
   p->columns_per_task = gemm_round_up((p->n + p->column_tasks - 1) / p->column_tasks, p->width);
   p->column_tasks = (p->n + p->columns_per_task - 1) / p->columns_per_task;
@@ -46,7 +45,9 @@ void lig_matmul_prepare(lig_matmul *p) {
   p->row_tasks = (p->m + p->rows_per_task - 1) / p->rows_per_task;
 }
 
-static long padded_columns(const lig_matmul *p) { return gemm_round_up(p->n, p->width); }
+static long padded_columns(const lig_matmul *p) {
+  return p->isa & LIG_ISA_BLAS ? p->n : gemm_round_up(p->n, p->width);
+}
 
 long lig_matmul_packed_count(const lig_matmul *p) { return padded_columns(p) * p->k; }
 
@@ -58,7 +59,7 @@ void lig_matmul_pack(const lig_matmul *p, const float *b, float *packed) {
 }
 
 static int reads_bare_b(const lig_matmul *p) {
-  return !p->b_is_packed && p->b_column == 1 && p->rows_per_task <= 2 * p->height;
+  return !p->b_is_packed && p->b_column == 1 && (p->isa & LIG_ISA_BLAS || p->rows_per_task <= 2 * p->height);
 }
 static int reads_bare_a(const lig_matmul *p) {
   return p->m == 1 && p->a_column == 1 && p->alpha == 1;

@@ -112,7 +112,7 @@ struct RecurrentWeights: Sendable {
     plan.r_is_packed = r.constant == nil ? 0 : 1
     unsafe lig_recurrent_prepare(&plan)
     var settled = plan
-    let form = "\(form) \(plan.isa) \(plan.integer_projection.isa)"
+    let form = "\(form) \(plan.isa) \(plan.projection.isa) \(plan.integer_projection.isa)"
     packedW = try unsafe context.packedBytes(
       w, form: "W of \(form)", size: unsafe lig_recurrent_packed_w_size(&settled)
     ) { unsafe lig_recurrent_pack_w(&settled, $0, $1) }

@@ -3,7 +3,7 @@ import COpenBLAS
 import Testing
 
 @Suite("Matrix product kernels") struct MatMulTests {
-  /// OpenBLAS is the oracle: nothing but tests uses it.
+  /// One call of OpenBLAS for each whole matrix is the oracle.
   @Test("products agree with OpenBLAS, whatever shape, steps, set and threads", arguments: 0..<60)
   func product(_ seed: Int) {
     var random = Random(UInt64(seed) + 5)

@@ -32,7 +32,7 @@ struct Random: RandomNumberGenerator {
 }
 
 /// Instruction sets by the limit that selects them; those that the processor lacks fall back to a lesser one.
-let instructionSets: [UInt32] = [0, UInt32(LIG_CPU_AVX2), ~0]
+let instructionSets: [UInt32] = [0, UInt32(LIG_CPU_BLAS), UInt32(LIG_CPU_AVX2), ~0]
 
 /// Tests that limit the processor's features run one at a time: the limit is the process's.
 private let limiting = NSLock()
@@ -40,25 +40,32 @@ private let limiting = NSLock()
 /// Calls `body` with 1, 2 and 5 threads on every instruction set; for each set, all of them must give the same bits.
 /// Returns one result a set.
 func onEverySet(_ body: (OpaquePointer?, Int) -> [Float]) -> [[Float]] {
+  instructionSets.map { limit in limited(to: limit) { onEveryThreadCount(body) } }
+}
+
+/// With only those features of the processor, while no other test limits them.
+func limited<Result>(to features: UInt32, _ body: () -> Result) -> Result {
   limiting.lock()
+  lig_cpu_limit(features)
   defer {
     lig_cpu_limit(~0)
     limiting.unlock()
   }
-  return instructionSets.map { limit in
-    lig_cpu_limit(limit)
-    var first: [Float]?
-    for threads in [1, 2, 5] {
-      let pool = unsafe lig_pool_create(Int32(threads))
-      defer { unsafe lig_pool_destroy(pool) }
-      let result = unsafe body(pool, threads)
-      if let first {
-        #expect(sameBits(first, result), "\(threads) threads change bits")
-      }
-      first = result
+  return body()
+}
+
+private func onEveryThreadCount(_ body: (OpaquePointer?, Int) -> [Float]) -> [Float] {
+  var first: [Float]?
+  for threads in [1, 2, 5] {
+    let pool = unsafe lig_pool_create(Int32(threads))
+    defer { unsafe lig_pool_destroy(pool) }
+    let result = unsafe body(pool, threads)
+    if let first {
+      #expect(sameBits(first, result), "\(threads) threads change bits")
     }
-    return first ?? []
+    first = result
   }
+  return first ?? []
 }
 
 private func sameBits(_ a: [Float], _ b: [Float]) -> Bool {

@@ -12,6 +12,8 @@ enum {
   /// AVX-512 VNNI (with all of LIG_CPU_AVX512).
   LIG_CPU_VNNI = 4,
   LIG_CPU_NEON = 8,
+  /// OpenBLAS may take float matrix products where we have no vectors of our own for the processor.
+  LIG_CPU_BLAS = 16,
 };
 
 /// Features found at start, less those that `lig_cpu_limit` took away.
@@ -21,10 +23,11 @@ unsigned lig_cpu_found(void);
 /// For tests: only features in `mask` are used from now on (0: scalar twins; ~0u: everything again).
 void lig_cpu_limit(unsigned mask);
 
-/// Instruction sets that float kernels are compiled for, as plans remember them.
-typedef enum { LIG_ISA_PLAIN = 0, LIG_ISA_AVX2 = 1, LIG_ISA_AVX512 = 2 } lig_isa_kind;
+/// Instruction sets that float kernels are compiled for, as plans remember them. Plans of matrix work add LIG_ISA_BLAS
+/// where OpenBLAS multiplies and the set does the rest.
+typedef enum { LIG_ISA_PLAIN = 0, LIG_ISA_AVX2 = 1, LIG_ISA_AVX512 = 2, LIG_ISA_BLAS = 4 } lig_isa_kind;
 
-/// The best one within the limit.
+/// The best one within the limit, without LIG_ISA_BLAS.
 lig_isa_kind lig_isa(void);
 
 #if defined(__x86_64__)

@@ -41,8 +41,10 @@ private func checkAlone(_ sample: OperatorCase) throws {
   let threaded = try run(graph, inputs, threads: 3)
   for (a, b) in zip(golden, threaded) { #expect(sameBits(a, b), "\(sample): the number of threads changes bits") }
   defer { lig_cpu_limit(~0) }
-  let avx2 = UInt32(LIG_CPU_AVX2), avx512 = UInt32(LIG_CPU_AVX512)
-  for (limit, what) in [(0, "scalar twin"), (avx2, "AVX2 alone"), (avx2 | avx512, "AVX-512 without VNNI")] {
+  let avx2 = UInt32(LIG_CPU_AVX2), avx512 = UInt32(LIG_CPU_AVX512), blas = UInt32(LIG_CPU_BLAS)
+  for (limit, what) in [
+    (0, "scalar twin"), (blas, "OpenBLAS"), (avx2, "AVX2 alone"), (avx2 | avx512, "AVX-512 without VNNI"),
+  ] {
     lig_cpu_limit(limit)
     compare(try run(graph, inputs, threads: 1), sample.outputs, sample.tolerance, "\(sample): \(what)")
   }
