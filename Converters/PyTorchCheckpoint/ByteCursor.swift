@@ -22,7 +22,8 @@ struct ByteCursor {
 
   private func check(_ count: Int) throws {
     guard count >= 0, count <= end - position else {
-      throw LigatureError(.format, "\(what) ends too early: \(count) bytes expected at byte \(position); obtain the file again")
+      throw LigatureError(
+        .format, "\(what) ends too early: \(count) bytes expected at byte \(position); obtain the file again")
     }
   }
 
@@ -33,7 +34,8 @@ struct ByteCursor {
   }
 
   /// A little-endian number.
-  mutating func number<Number: FixedWidthInteger & BitwiseCopyable>(_ type: Number.Type = Number.self) throws -> Number {
+  mutating func number<Number: FixedWidthInteger & BitwiseCopyable>(_ type: Number.Type = Number.self) throws -> Number
+  {
     let size = MemoryLayout<Number>.size
     try check(size)
     defer { position += size }

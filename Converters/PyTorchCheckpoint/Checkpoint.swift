@@ -2,7 +2,7 @@ import TensorCore
 
 /// A PyTorch checkpoint, read without Python and without executing anything.
 ///
-/// Source: `torch.save` of PyTorch 0.4 to 2 (legacy and zip formats), `save_checkpoint` and `load_checkpoint` of mmcv 1.
+/// Source: `torch.save` of PyTorch 0.4 to 2 (legacy and zip formats); `save_checkpoint`, `load_checkpoint` of mmcv 1.
 public struct Checkpoint: Sendable {
   public enum Format: String, Sendable {
     case zip
@@ -87,7 +87,8 @@ public struct Checkpoint: Sendable {
       throw LigatureError(.format, "the file is a web page, no checkpoint; download it with the right address")
     }
     guard head.count < 262 || !Array(head[257..<262]).elementsEqual("ustar".utf8) else {
-      throw LigatureError(.unsupported, "the file is in the tar format of PyTorch 0.1, which is not supported; save it again")
+      throw LigatureError(
+        .unsupported, "the file is in the tar format of PyTorch 0.1, which is not supported; save it again")
     }
   }
 }
@@ -98,11 +99,13 @@ extension Checkpoint {
     _ value: PythonValue
   ) throws -> (entries: [(name: String, tensor: CheckpointTensor)], isBare: Bool) {
     guard case .dictionary(let top) = value else {
-      throw LigatureError(.format, "the checkpoint holds a \(value.kind) at its top, not a dictionary of weights; save the state_dict")
+      throw LigatureError(
+        .format, "the checkpoint holds a \(value.kind) at its top, not a dictionary of weights; save the state_dict")
     }
     guard let state = top["state_dict"] else { return (try entries(top, "the checkpoint"), true) }
     guard case .dictionary(let dictionary) = state else {
-      throw LigatureError(.format, "the checkpoint's state_dict is a \(state.kind), not a dictionary; save the state_dict")
+      throw LigatureError(
+        .format, "the checkpoint's state_dict is a \(state.kind), not a dictionary; save the state_dict")
     }
     return (try entries(dictionary, "the state_dict"), false)
   }
@@ -115,7 +118,8 @@ extension Checkpoint {
         throw LigatureError(.format, "\(what) has a key that is a \(entry.key.kind), not a name; save the state_dict")
       }
       guard case .tensor(let tensor) = entry.value else {
-        throw LigatureError(.format, "\(what) holds under '\(name)' a \(entry.value.kind), not a tensor; save the state_dict alone")
+        throw LigatureError(
+          .format, "\(what) holds under '\(name)' a \(entry.value.kind), not a tensor; save the state_dict alone")
       }
       return (name, tensor)
     }

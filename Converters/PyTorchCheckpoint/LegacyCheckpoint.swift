@@ -27,7 +27,8 @@ struct LegacyCheckpoint: StorageSource {
     }
     let header = try run("the header")
     guard case .bigInteger(let bytes) = header.machine.heap[header.value], LegacyCheckpoint.isMagic(bytes) else {
-      throw LigatureError(.format, "the file does not begin with PyTorch's magic number: it is no checkpoint; check the path")
+      throw LigatureError(
+        .format, "the file does not begin with PyTorch's magic number: it is no checkpoint; check the path")
     }
     let version = try run("the header")
     guard version.machine.heap.integer(version.value) == 1001 else {
@@ -38,11 +39,13 @@ struct LegacyCheckpoint: StorageSource {
     (machine, value) = try run("the pickle")
     let keys = try run("the list of storages")
     guard let list = keys.machine.heap.list(keys.value) else {
-      throw LigatureError(.format, "the list of storages is a \(keys.machine.heap.kind(keys.value)); obtain the file again")
+      throw LigatureError(
+        .format, "the list of storages is a \(keys.machine.heap.kind(keys.value)); obtain the file again")
     }
     let names = try list.map {
       guard let key = keys.machine.heap.string($0) else {
-        throw LigatureError(.format, "the list of storages holds a \(keys.machine.heap.kind($0)); obtain the file again")
+        throw LigatureError(
+          .format, "the list of storages holds a \(keys.machine.heap.kind($0)); obtain the file again")
       }
       return key
     }
@@ -60,7 +63,8 @@ struct LegacyCheckpoint: StorageSource {
     }
     for (key, value) in zip(table.keys, table.values) where heap.string(key) == "little_endian" {
       guard heap.boolean(value) == true else {
-        throw LigatureError(.unsupported, "the checkpoint was written on a big-endian machine; save it again on a little-endian one")
+        throw LigatureError(
+          .unsupported, "the checkpoint was written on a big-endian machine; save it again on a little-endian one")
       }
     }
   }
@@ -83,7 +87,8 @@ struct LegacyCheckpoint: StorageSource {
       let count: Int64 = try cursor.number()
       guard count == described.count else {
         throw LigatureError(
-          .format, "the storage '\(key)' has \(count) elements where \(described.count) are expected; obtain the file again")
+          .format,
+          "the storage '\(key)' has \(count) elements where \(described.count) are expected; obtain the file again")
       }
       let byteCount = try Checked.multiply(described.count, described.width, "the byte size of a storage")
       guard byteCount <= cursor.remaining else {

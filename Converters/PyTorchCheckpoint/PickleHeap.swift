@@ -110,7 +110,9 @@ struct PickleHeap {
     made += count
     guard made <= limits.objectCount else {
       throw LigatureError(
-        .limit, "the pickle makes more than \(limits.objectCount) objects; raise `CheckpointLimits.objectCount` if it is trusted")
+        .limit,
+        "the pickle makes more than \(limits.objectCount) objects; raise `CheckpointLimits.objectCount` if trusted"
+      )
     }
   }
 
@@ -120,7 +122,11 @@ struct PickleHeap {
     guard textBytes <= limits.textByteCount else {
       throw LigatureError(
         .limit,
-        "the pickle makes more than \(limits.textByteCount) bytes of texts; raise `CheckpointLimits.textByteCount` if it is trusted")
+        """
+        the pickle makes more than \(limits.textByteCount) bytes of texts; \
+        raise `CheckpointLimits.textByteCount` if it is trusted
+        """
+      )
     }
   }
 
@@ -206,7 +212,8 @@ struct PickleHeap {
       if let whole = Int(exactly: number) { return .integer(whole) }
       return .float(number.bitPattern)
     // Swift takes texts as equal that differ in bytes (é and e with an accent); Python does not.
-    case .string(let text): return text.utf8.allSatisfy { $0 < 0x80 } ? .string(text) : .bytes([0xFF] + Array(text.utf8))
+    case .string(let text):
+      return text.utf8.allSatisfy { $0 < 0x80 } ? .string(text) : .bytes([0xFF] + Array(text.utf8))
     case .bytes(let bytes): return .bytes([0] + bytes)
     case .tuple(let items): return .tuple(try items.map { try key($0, &budget) })
     case .global(let name): return .global(name)
@@ -268,7 +275,8 @@ struct PickleHeap {
     case .dictionary(let index): return tables[index].keys + tables[index].values
     case .object(let index):
       let object = objects[index]
-      return object.arguments + object.items + object.table.keys + object.table.values + (object.state.map { [$0] } ?? [])
+      return object.arguments + object.items + object.table.keys + object.table.values
+        + (object.state.map { [$0] } ?? [])
     default: return []
     }
   }

@@ -91,7 +91,9 @@ extension PickleMachine {
     // Flags such as `conj` and `neg` would change what the bytes mean.
     if arguments.count == arity.upperBound, arity.count == 2, let last = arguments.last, !heap.isNone(last) {
       guard let metadata = heap.dictionary(last), metadata.keys.isEmpty else {
-        throw LigatureError(.unsupported, "a tensor of the pickle has flags (conjugate or negative view); save it after .resolve_conj().resolve_neg()")
+        throw LigatureError(
+          .unsupported,
+          "a tensor of the pickle has flags (conjugate or negative view); save it after .resolve_conj().resolve_neg()")
       }
     }
     guard let element else { throw wrong(name, "an untyped storage without a dtype") }
@@ -109,9 +111,12 @@ extension PickleMachine {
   }
 
   private func integers(_ name: String, _ reference: PickleReference, _ what: String) throws -> [Int] {
-    guard let items = heap.tuple(reference) ?? heap.list(reference) else { throw wrong(name, "\(what) that are no tuple") }
+    guard let items = heap.tuple(reference) ?? heap.list(reference) else {
+      throw wrong(name, "\(what) that are no tuple")
+    }
     guard items.count <= limits.rank else {
-      throw LigatureError(.limit, "a tensor of the pickle has \(items.count) dimensions, at most \(limits.rank) are read")
+      throw LigatureError(
+        .limit, "a tensor of the pickle has \(items.count) dimensions, at most \(limits.rank) are read")
     }
     return try items.map {
       guard let number = heap.integer($0) else { throw wrong(name, "\(what) that are no integers") }
@@ -122,7 +127,8 @@ extension PickleMachine {
   private func elementType(_ name: String, _ reference: PickleReference) throws -> ElementType {
     guard case .global(let type) = heap[reference] else { throw wrong(name, "a dtype that is none") }
     guard let element = TorchType.element(dtype: type) else {
-      throw LigatureError(.unsupported, "a tensor of the pickle is of type \(type), which is not supported; convert it to float32 first")
+      throw LigatureError(
+        .unsupported, "a tensor of the pickle is of type \(type), which is not supported; convert it to float32 first")
     }
     return element
   }
@@ -160,7 +166,8 @@ extension PickleMachine {
   mutating func storage(_ id: PickleReference) throws -> PickleReference {
     guard let parts = heap.tuple(id), parts.count == 5 || parts.count == 6, let kind = heap.string(parts[0]) else {
       if let parts = heap.tuple(id), let first = parts.first, heap.string(first) == "module" {
-        throw LigatureError(.unsupported, "the file holds a whole module with its source code; save its state_dict alone")
+        throw LigatureError(
+          .unsupported, "the file holds a whole module with its source code; save its state_dict alone")
       }
       throw broken("a persistent id is a \(heap.kind(id)), not the tuple that names a storage")
     }
@@ -168,10 +175,13 @@ extension PickleMachine {
       let count = heap.integer(parts[4])
     else { throw broken("a persistent id names no storage") }
     guard let element = TorchType.element(storage: type) else {
-      throw LigatureError(.unsupported, "a storage of the pickle is of type \(type), which is not supported; convert it to float32 first")
+      throw LigatureError(
+        .unsupported, "a storage of the pickle is of type \(type), which is not supported; convert it to float32 first")
     }
     guard count >= 0 else { throw broken("the storage '\(key)' has \(count) elements") }
-    guard !key.contains("/"), !key.contains("\\"), !key.isEmpty else { throw broken("the storage key '\(key)' is a path") }
+    guard !key.contains("/"), !key.contains("\\"), !key.isEmpty else {
+      throw broken("the storage key '\(key)' is a path")
+    }
     _ = try Checked.multiply(count, element?.byteSize ?? 1, "the byte size of the storage '\(key)'")
     var storage = PickleHeap.Storage(element: element, key: key, count: count, total: count)
     if parts.count == 6, !heap.isNone(parts[5]) {

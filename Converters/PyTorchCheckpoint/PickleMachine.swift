@@ -29,7 +29,9 @@ struct PickleMachine {
       let code = try cursor.byte()
       guard let operation = PickleOperation(rawValue: code) else {
         throw LigatureError(
-          .format, "\(cursor.what) has an unknown operation 0x\(String(code, radix: 16)) at byte \(place); obtain the file again")
+          .format,
+          "\(cursor.what) has an unknown operation 0x\(String(code, radix: 16)) at byte \(place); obtain the file again"
+        )
       }
       if operation == .stop {
         let value = try pop()
@@ -81,7 +83,13 @@ struct PickleMachine {
   private mutating func pushMark() throws {
     // A level of nesting takes at most four marks: container, call, arguments, argument.
     guard marks.count < 4 * limits.nesting else {
-      throw LigatureError(.limit, "\(cursor.what) is nested deeper than \(limits.nesting) levels; raise `CheckpointLimits.nesting` if it is trusted")
+      throw LigatureError(
+        .limit,
+        """
+        \(cursor.what) is nested deeper than \(limits.nesting) levels; \
+        raise `CheckpointLimits.nesting` if it is trusted
+        """
+      )
     }
     marks.append(stack.count)
   }
@@ -100,7 +108,8 @@ struct PickleMachine {
     case .proto:
       let version = try cursor.byte()
       guard version <= 5 else {
-        throw LigatureError(.unsupported, "\(cursor.what) is of pickle protocol \(version); save it with protocol 2 to 5")
+        throw LigatureError(
+          .unsupported, "\(cursor.what) is of pickle protocol \(version); save it with protocol 2 to 5")
       }
     case .frame:
       let length: UInt64 = try cursor.number()
@@ -128,9 +137,11 @@ struct PickleMachine {
     case .global, .stackGlobal, .inst, .obj, .newObj, .newObjEx, .reduce, .build, .persid, .binPersid:
       try refer(operation)
     case .ext1, .ext2, .ext4:
-      throw LigatureError(.unsupported, "\(cursor.what) uses an extension registry, which is not supported; save the weights alone")
+      throw LigatureError(
+        .unsupported, "\(cursor.what) uses an extension registry, which is not supported; save the weights alone")
     case .nextBuffer, .readonlyBuffer:
-      throw LigatureError(.unsupported, "\(cursor.what) refers to buffers outside it, which are not there; save the weights alone")
+      throw LigatureError(
+        .unsupported, "\(cursor.what) refers to buffers outside it, which are not there; save the weights alone")
     }
   }
 
@@ -338,7 +349,11 @@ struct PickleMachine {
       let text = String(decoding: try cursor.line(), as: UTF8.self)
       throw LigatureError(
         .unsupported,
-        "the pickle names a storage by the text '\(text.prefix(40))', as protocol 0 does, which PyTorch cannot load either; save it with protocol 2")
+        """
+        the pickle names a storage by the text '\(text.prefix(40))', as protocol 0 does, \
+        which PyTorch cannot load either; save it with protocol 2
+        """
+      )
     default:
       let id = try pop()
       try push(try storage(id))

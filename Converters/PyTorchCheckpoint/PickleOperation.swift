@@ -141,7 +141,9 @@ enum PickleInteger {
 enum PickleText {
   /// A Python 2 string literal: in quotes, with backslash escapes.
   static func unquoted(_ line: [UInt8]) -> [UInt8]? {
-    guard line.count >= 2, let quote = line.first, quote == line.last, quote == 0x27 || quote == 0x22 else { return nil }
+    guard line.count >= 2, let quote = line.first, quote == line.last, quote == 0x27 || quote == 0x22 else {
+      return nil
+    }
     let simple: [UInt8: UInt8] = [
       0x5C: 0x5C, 0x27: 0x27, 0x22: 0x22, UInt8(ascii: "n"): 0x0A, UInt8(ascii: "r"): 0x0D, UInt8(ascii: "t"): 0x09,
       UInt8(ascii: "a"): 0x07, UInt8(ascii: "b"): 0x08, UInt8(ascii: "f"): 0x0C, UInt8(ascii: "v"): 0x0B,
@@ -178,7 +180,8 @@ enum PickleText {
     while index < line.count {
       let byte = line[index]
       index += 1
-      guard byte == 0x5C, index < line.count, line[index] == UInt8(ascii: "u") || line[index] == UInt8(ascii: "U") else {
+      guard byte == 0x5C, index < line.count, line[index] == UInt8(ascii: "u") || line[index] == UInt8(ascii: "U")
+      else {
         text.append(UnicodeScalar(byte))
         continue
       }

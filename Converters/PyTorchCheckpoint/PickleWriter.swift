@@ -29,7 +29,9 @@ struct PickleWriter {
     case .boolean(let truth): put(truth ? .newTrue : .newFalse)
     case .integer(let number): put(integer: number)
     case .bigInteger(let digits):
-      guard digits.count < 256 else { throw LigatureError(.unsupported, "an integer of \(digits.count) bytes is not written") }
+      guard digits.count < 256 else {
+        throw LigatureError(.unsupported, "an integer of \(digits.count) bytes is not written")
+      }
       put(.long1)
       bytes += [UInt8(digits.count)] + digits
     case .float(let number):
@@ -60,7 +62,8 @@ struct PickleWriter {
   }
 
   private func refused(_ name: String) -> LigatureError {
-    LigatureError(.unsupported, "'\(name)' is not written: a checkpoint made here holds plain data and tensors; leave it out")
+    LigatureError(
+      .unsupported, "'\(name)' is not written: a checkpoint made here holds plain data and tensors; leave it out")
   }
 
   // ── Parts ─────────────────────────────────────────────────────────────────

@@ -1,6 +1,6 @@
+import Foundation
 public import TensorCore
 public import TensorFiles
-import Foundation
 
 /// Named tensors in their order: parameters and buffers as `state_dict()` gives them.
 public struct StateDictionary: Sendable {

@@ -167,7 +167,8 @@ private func gather<Bits: BitwiseCopyable>(
   var to = 0
   while true {
     for item in 0..<inner {
-      unsafe target.storeBytes(of: source.loadUnaligned(fromByteOffset: from + item * step, as: Bits.self), toByteOffset: to, as: Bits.self)
+      unsafe target.storeBytes(
+        of: source.loadUnaligned(fromByteOffset: from + item * step, as: Bits.self), toByteOffset: to, as: Bits.self)
       to += width
     }
     var axis = rank - 2

@@ -46,7 +46,11 @@ struct ValueBuilder {
   private func tooDeep() -> LigatureError {
     LigatureError(
       .limit,
-      "the pickle is nested deeper than \(limits.nesting) levels; raise `CheckpointLimits.nesting` if the file is trusted")
+      """
+      the pickle is nested deeper than \(limits.nesting) levels; \
+      raise `CheckpointLimits.nesting` if the file is trusted
+      """
+    )
   }
 
   private func finished(_ reference: PickleReference) throws -> PythonValue {
@@ -70,16 +74,18 @@ struct ValueBuilder {
     case .global(let name): return .reference(name)
     case .numpyType(let type): return .reference("numpy.dtype.\(type.code)")
     case .storage(let index):
-      return .object(PythonObject(
-        className: "torch.Storage", arguments: [.string(heap.storages[index].key)], state: .none, items: [],
-        entries: PythonDictionary()))
+      return .object(
+        PythonObject(
+          className: "torch.Storage", arguments: [.string(heap.storages[index].key)], state: .none, items: [],
+          entries: PythonDictionary()))
     case .tensor(let index): return .tensor(try tensors.tensor(heap.tensors[index], in: heap))
     case .object(let index):
       let object = heap.objects[index]
-      return .object(PythonObject(
-        className: object.className, arguments: try object.arguments.map(finished),
-        state: try object.state.map(finished) ?? .none, items: try object.items.map(finished),
-        entries: try dictionary(object.table)))
+      return .object(
+        PythonObject(
+          className: object.className, arguments: try object.arguments.map(finished),
+          state: try object.state.map(finished) ?? .none, items: try object.items.map(finished),
+          entries: try dictionary(object.table)))
     }
   }
 

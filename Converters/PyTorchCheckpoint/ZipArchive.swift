@@ -243,7 +243,8 @@ extension ZipArchive {
     }
     try cursor.skip(extraLength)
     guard entry.storedSize <= cursor.remaining else {
-      throw ZipArchive.broken("'\(entry.name)' is said to have \(entry.storedSize) bytes, \(cursor.remaining) are there")
+      throw ZipArchive.broken(
+        "'\(entry.name)' is said to have \(entry.storedSize) bytes, \(cursor.remaining) are there")
     }
     entry.start = cursor.position
   }

@@ -14,11 +14,14 @@ struct ZipCheckpoint: StorageSource {
       throw LigatureError(.format, "the zip archive holds no data.pkl: it is no PyTorch checkpoint; check the path")
     }
     guard pickles.count == 1 else {
-      throw LigatureError(.format, "the zip archive holds \(pickles.count) checkpoints (\(pickles.sorted().joined(separator: ", "))); keep one")
+      throw LigatureError(
+        .format,
+        "the zip archive holds \(pickles.count) checkpoints (\(pickles.sorted().joined(separator: ", "))); keep one")
     }
     folder = String(pickle.dropLast("data.pkl".count))
     guard archive.entries[folder + "constants.pkl"] == nil else {
-      throw LigatureError(.unsupported, "the file is a TorchScript program, not a checkpoint; save its state_dict instead")
+      throw LigatureError(
+        .unsupported, "the file is a TorchScript program, not a checkpoint; save its state_dict instead")
     }
     if let version = try ZipCheckpoint.shortText(archive, folder + "version") {
       guard let number = Int(version), (1...10).contains(number) else {
@@ -29,7 +32,8 @@ struct ZipCheckpoint: StorageSource {
     case nil, "little": isBigEndian = false
     case "big": isBigEndian = true
     case .some(let order):
-      throw LigatureError(.format, "the checkpoint's byte order is '\(order)', neither little nor big; obtain the file again")
+      throw LigatureError(
+        .format, "the checkpoint's byte order is '\(order)', neither little nor big; obtain the file again")
     }
   }
 

@@ -9,7 +9,9 @@ enum CheckpointFixtures {
     .deletingLastPathComponent().deletingLastPathComponent().appendingPathComponent("Fixtures/checkpoints")
 
   static func path(_ name: String) -> String { folder.appendingPathComponent(name).path }
-  static func bytes(_ name: String) throws -> [UInt8] { [UInt8](try Data(contentsOf: folder.appendingPathComponent(name))) }
+  static func bytes(_ name: String) throws -> [UInt8] {
+    [UInt8](try Data(contentsOf: folder.appendingPathComponent(name)))
+  }
   static func json<Content: Decodable>(_ name: String, as type: Content.Type = Content.self) throws -> Content {
     try JSONDecoder().decode(Content.self, from: Data(contentsOf: folder.appendingPathComponent(name)))
   }

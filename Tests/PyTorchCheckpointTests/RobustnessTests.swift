@@ -108,7 +108,9 @@ import Testing
     try expect([0x47, 0xC0, 0, 0, 0, 0, 0, 0, 0], .float(-2))
     try expect([0x8A, 0], .integer(0))
     try expect([0x8A, 1, 0xFF], .integer(-1))
-    try expect([0x8A, 9, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0], .bigInteger([UInt8](repeating: 0xFF, count: 8) + [0]))
+    try expect(
+      [0x8A, 9, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0],
+      .bigInteger([UInt8](repeating: 0xFF, count: 8) + [0]))
     try expect([0x8B, 2, 0, 0, 0, 0, 0x80], .integer(-32768))
     try expect(ascii("S'a\\n\\x41\\\\'\n"), .string("a\nA\\"))
     try expect(ascii("V\\u6587x\n"), .string("文x"))
@@ -117,7 +119,8 @@ import Testing
     try expect([0x96, 1, 0, 0, 0, 0, 0, 0, 0, 9], .bytes([9]))
     try expect([0x8F, 0x28, 0x4B, 1, 0x4B, 1, 0x4B, 2, 0x90], .set([.integer(1), .integer(2)]))
     try expect(ascii("(K") + [1] + ascii("l"), .list([.integer(1)]))
-    try expect(ascii("(K") + [1] + ascii("K") + [2] + ascii("d"), .dictionary(PythonDictionary([(.integer(1), .integer(2))])))
+    try expect(
+      ascii("(K") + [1] + ascii("K") + [2] + ascii("d"), .dictionary(PythonDictionary([(.integer(1), .integer(2))])))
     // 1, 1.0 and True are one key, the first; the value is the last.
     try expect(
       ascii("}K") + [1, 0x4E] + ascii("s") + [0x88, 0x89] + ascii("s"),
@@ -127,11 +130,14 @@ import Testing
   }
 
   @Test func unknownClassesAreOpaqueButCallsAreErrors() throws {
-    let made = try #require(try meta(ascii("cmy.module\nThing\n)") + [0x81] + ascii("}U") + [1] + ascii("aK") + [5] + ascii("sb")))
+    let made = try #require(
+      try meta(ascii("cmy.module\nThing\n)") + [0x81] + ascii("}U") + [1] + ascii("aK") + [5] + ascii("sb")))
     guard case .object(let object) = made else { throw LigatureError(.usage, "no object: \(made)") }
     #expect(object.className == "my.module.Thing")
     #expect(object.state.dictionary?["a"]?.integer == 5)
-    for call in ["cmy.module\nThing\n)R", "cos\nsystem\nU\u{1}a\u{85}R", "(cos\nsystem\nU\u{1}ao", "(U\u{1}aios\nsystem\n"] {
+    for call in [
+      "cmy.module\nThing\n)R", "cos\nsystem\nU\u{1}a\u{85}R", "(cos\nsystem\nU\u{1}ao", "(U\u{1}aios\nsystem\n",
+    ] {
       let bytes = call.unicodeScalars.map { UInt8(truncatingIfNeeded: $0.value) }
       let error = try #require(throws: LigatureError.self) { try meta(bytes) }
       #expect(error.code == .unsupported && "\(error)".contains("nothing was executed"), "\(error)")

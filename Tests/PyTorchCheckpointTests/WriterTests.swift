@@ -4,7 +4,8 @@ import TensorCore
 import TensorFiles
 import Testing
 
-/// What is written is read again, in the same bytes each time, and is what PyTorch loads (`Tests/Parity/checkpoint_parity.py`).
+/// What is written is read again, is the same bytes each time, and is what PyTorch loads
+/// (`Tests/Parity/checkpoint_parity.py`).
 @Suite struct WriterTests {
   /// One tensor of every type that PyTorch has, a shared storage, an empty one, a scalar, and an mmcv-like frame.
   static func sample() throws -> PythonValue {
@@ -67,7 +68,9 @@ import Testing
   @Test func bytesAreThoseThatPyTorchLoads() throws {
     let bytes = try Checkpoint.encoded(try Self.sample())
     let path = CheckpointFixtures.path("written.pth")
-    if ProcessInfo.processInfo.environment["LIGATURE_RECORD"] != nil { try Data(bytes).write(to: URL(fileURLWithPath: path)) }
+    if ProcessInfo.processInfo.environment["LIGATURE_RECORD"] != nil {
+      try Data(bytes).write(to: URL(fileURLWithPath: path))
+    }
     #expect(bytes == (try CheckpointFixtures.bytes("written.pth")))
     #expect(bytes == (try Checkpoint.encoded(try Self.sample())))
   }
@@ -96,6 +99,7 @@ import Testing
   @Test(arguments: [1, 100, 1000, 4000]) func wideArchivesAreReadToo(wideFrom: Int) throws {
     let value = try Self.sample()
     let bytes = try Checkpoint.encoded(value, wideFrom: wideFrom)
+    try hand(bytes, as: "written-wide-\(wideFrom)")
     #expect(difference(try Checkpoint(bytes: bytes).value, value) == nil)
   }
 
@@ -116,10 +120,18 @@ import Testing
     }
   }
 
+  /// Leaves a written file for `Tests/Parity/checkpoint_parity.py`, where it is wanted.
+  private func hand(_ bytes: [UInt8], as name: String) throws {
+    guard let folder = ProcessInfo.processInfo.environment["LIGATURE_WRITE_TO"] else { return }
+    try Data(bytes).write(to: URL(fileURLWithPath: folder).appendingPathComponent("\(name).pth"))
+  }
+
   /// Every good file survives: read, written, read.
   @Test(arguments: CorpusTests.good) func goodFilesSurviveARoundTrip(name: String) throws {
     let first = try Checkpoint(contentsOf: CheckpointFixtures.path("\(name).pth"))
-    let second = try Checkpoint(bytes: try Checkpoint.encoded(first.value))
+    let bytes = try Checkpoint.encoded(first.value)
+    try hand(bytes, as: name)
+    let second = try Checkpoint(bytes: bytes)
     #expect(difference(second.value, first.value) == nil)
     #expect(second.stateDictionary.names == first.stateDictionary.names)
   }
@@ -140,7 +152,9 @@ import Testing
     #expect(back.names == state.names)
     for (name, tensor) in state.entries { #expect(same(tensor, try #require(back[name]))) }
     // Without an order: by name, numbers by value.
-    let plain = SafeTensors(["b.10": Tensor(scalar: Float(1)), "b.9": Tensor(scalar: Float(2)), "a": Tensor(scalar: Float(3))])
+    let plain = SafeTensors([
+      "b.10": Tensor(scalar: Float(1)), "b.9": Tensor(scalar: Float(2)), "a": Tensor(scalar: Float(3)),
+    ])
     #expect(StateDictionary(plain).names == ["a", "b.9", "b.10"])
   }
 }
