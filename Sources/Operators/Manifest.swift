@@ -18,6 +18,8 @@ extension OperatorSet {
     Softmax.self,
     Resize.self, GridSample.self,
     Gather.self, GatherElements.self, GatherND.self, Slice.self, Scatter.self, OneHot.self, Trilu.self,
+    SumTo.self, SliceGradient.self, ConvWeightGradient.self, ConvInputGradient.self,
+    MaxPoolGradient.self, AveragePoolGradient.self, BatchNormalizationGradient.self,
     TopK.self, NonZero.self, NonMaxSuppression.self, Compress.self,
   ])
 }
