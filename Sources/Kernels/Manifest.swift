@@ -14,6 +14,7 @@ extension KernelTable {
       GeneratorKernels.register(in:),
       ConvolutionKernels.register, MatMulKernels.register, NormalizationKernels.register, SoftmaxKernels.register,
       ResizeKernels.register(in:),
+      CTCKernels.register(in:),
       IndexingKernels.register(in:),
       SelectionKernels.register(in:),
       ConvolutionKernels.register(in:),

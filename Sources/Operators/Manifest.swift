@@ -20,6 +20,8 @@ extension OperatorSet {
     Gather.self, GatherElements.self, GatherND.self, Slice.self, Scatter.self, OneHot.self, Trilu.self,
     SumTo.self, SliceGradient.self, ConvWeightGradient.self, ConvInputGradient.self,
     MaxPoolGradient.self, AveragePoolGradient.self, BatchNormalizationGradient.self,
+    RecurrentGradient.self, ResizeGradient.self, GridSampleGradient.self, CTCLoss.self, CTCLossGradient.self,
+    DeformConvGradient.self,
     TopK.self, NonZero.self, NonMaxSuppression.self, Compress.self,
   ])
 }

@@ -42,6 +42,36 @@ import Testing
     return cases
   }
 
+  static func deformableCases() throws -> [GradientCase] {
+    func deform(
+      _ name: String, _ x: [Int], _ w: [Int], out: [Int], _ lists: [String: [Int64]] = [:], group: Int64 = 1,
+      offsetGroup: Int = 1, mask: Bool = true
+    ) throws -> GradientCase {
+      var all = lists.mapValues(Attribute.ints)
+      (all["group"], all["offset_group"]) = (.int(group), .int(Int64(offsetGroup)))
+      let taps = offsetGroup * w[2] * w[3]
+      // Between pixels: no difference crosses from one to the next.
+      var random = SplitMix(11)
+      let count = x[0] * 2 * taps * out[0] * out[1]
+      let offsets = (0..<count).map { _ in Float(random.below(5) - 2) + 0.2 + 0.01 * Float(random.below(60)) }
+      return try GradientCase(
+        "DeformConv", name, all,
+        [
+          .random(x), .random(w, seed: 3), Tensor(offsets, [x[0], 2 * taps] + out), .random([w[0]]),
+          mask ? .random([x[0], taps] + out, 0.2, 1) : nil,
+        ], tolerance: 2e-3)
+    }
+    var cases = [
+      try deform("3x3", [2, 4, 5, 6], [3, 4, 3, 3], out: [5, 6], ["pads": [1, 1, 1, 1]]),
+      try deform("no mask", [1, 2, 6, 5], [2, 2, 2, 3], out: [3, 2], ["strides": [2, 2]], mask: false),
+      try deform(
+        "groups", [1, 4, 5, 5], [6, 2, 3, 3], out: [5, 5], ["pads": [2, 2, 2, 2], "dilations": [2, 2]], group: 2,
+        offsetGroup: 2),
+    ]
+    cases.append(cases[0].symbolic)
+    return cases
+  }
+
   static func poolingCases() throws -> [GradientCase] {
     let x = try Tensor.distinct([2, 3, 6, 7], gap: 0.2)
     func pool(_ type: String, _ name: String, _ lists: [String: [Int64]], _ flags: [String: Int64] = [:]) throws -> GradientCase {
@@ -90,6 +120,9 @@ import Testing
   }
 
   @Test("convolutions", arguments: try convolutionsCases()) func convolutions(_ sample: GradientCase) throws {
+    try checkGradient(sample)
+  }
+  @Test("deformable convolutions", arguments: try deformableCases()) func deformable(_ sample: GradientCase) throws {
     try checkGradient(sample)
   }
   @Test("pooling", arguments: try poolingCases()) func pooling(_ sample: GradientCase) throws { try checkGradient(sample) }
