@@ -77,6 +77,7 @@ let package = Package(
     module("ONNXFormat", ["CDeflate", "CONNX", "GraphIR", "TensorCore"]),
     module("Operators", ["GraphIR", "TensorCore"]),
     module("Passes", ["GraphIR", "Operators", "TensorCore"]),
+    module("Autodiff", ["GraphIR", "Operators", "TensorCore"]),
     module("Kernels", ["CKernels", "GraphIR", "Operators", "TensorCore"]),
     module("Runtime", ["GraphIR", "Kernels", "Passes", "TensorCore"]),
     // Images
@@ -93,10 +94,11 @@ let package = Package(
       "TensorCore", "TensorFiles", .product(name: "ArgumentParser", package: "swift-argument-parser"),
     ]),
     // Tests
-    module("TestSupport", path: "Tests/TestSupport/TestSupport", ["CKernels", "GraphIR", "Operators", "Runtime", "TensorCore"]),
+    module("TestSupport", path: "Tests/TestSupport/TestSupport", ["Autodiff", "CKernels", "GraphIR", "Operators", "Runtime", "TensorCore"]),
     .target(name: "CAllocationCounter", path: "Tests/TestSupport/CAllocationCounter"),
     tests("OperatorTests", ["CKernels", "GraphIR", "Operators", "Runtime", "TensorCore", "TestSupport"]),
     tests("KernelTests", ["CKernels", "COpenBLAS"]),
+    tests("AutodiffTests", ["Autodiff", "CKernels", "GraphIR", "Operators", "Runtime", "TensorCore", "TestSupport"]),
     tests("TensorCoreTests", ["TensorCore"]),
     tests("GraphIRTests", ["GraphIR", "TensorCore"]),
     tests("RuntimeTests", ["CAllocationCounter", "GraphIR", "Kernels", "Runtime", "TensorCore"]),

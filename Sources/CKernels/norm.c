@@ -107,6 +107,88 @@ void lig_instance_norm(
   share_rows(pool, &job, outer * channels, inner, instance_norm_task);
 }
 
+// ── Batch normalisation in training: a task is a channel ────────────────────
+typedef struct {
+  int isa;
+  const float *x, *g;
+  long outer, channels, inner;
+  const float *gamma, *beta, *old_mean, *old_variance;
+  float epsilon, momentum;
+  float *y, *running_mean, *running_variance, *dgamma, *dbeta;
+} batch_job;
+
+// Mean and variance of a channel; the rows' sums are added in order, in double precision.
+static void channel_moments(const batch_job *j, long channel, float *mean, float *variance) {
+  double sum = 0, spread = 0, count = (double)j->outer * (double)j->inner;
+  for (long n = 0; n < j->outer; ++n) {
+    sum += (double)VARIANT(j->isa, sum_row)(j->x + (n * j->channels + channel) * j->inner, j->inner);
+  }
+  *mean = (float)(sum / count);
+  for (long n = 0; n < j->outer; ++n) {
+    spread += (double)VARIANT(j->isa, spread_row)(j->x + (n * j->channels + channel) * j->inner, j->inner, *mean);
+  }
+  *variance = (float)(spread / count);
+}
+
+static void batch_train_task(void *context, long channel, int worker) {
+  (void)worker;
+  const batch_job *j = context;
+  float mean, variance, rest = 1 - j->momentum;
+  channel_moments(j, channel, &mean, &variance);
+  float scale = j->gamma[channel] / sqrtf(variance + j->epsilon), shift = j->beta[channel] - mean * scale;
+  for (long n = 0; n < j->outer; ++n) {
+    long at = (n * j->channels + channel) * j->inner;
+    VARIANT(j->isa, scale_shift)(j->x + at, j->inner, scale, shift, j->y + at);
+  }
+  if (j->running_mean) j->running_mean[channel] = j->old_mean[channel] * j->momentum + mean * rest;
+  if (j->running_variance) j->running_variance[channel] = j->old_variance[channel] * j->momentum + variance * rest;
+}
+
+void lig_batch_norm_train(
+    lig_pool *pool, const float *x, long outer, long channels, long inner, const float *gamma, const float *beta,
+    const float *old_mean, const float *old_variance, float epsilon, float momentum, float *y, float *running_mean,
+    float *running_variance) {
+  batch_job job = {
+    .isa = (int)lig_isa(), .x = x, .outer = outer, .channels = channels, .inner = inner, .gamma = gamma, .beta = beta,
+    .old_mean = old_mean, .old_variance = old_variance, .epsilon = epsilon, .momentum = momentum, .y = y,
+    .running_mean = running_mean, .running_variance = running_variance,
+  };
+  lig_parallel(pool, channels, batch_train_task, &job);
+}
+
+static void batch_gradient_task(void *context, long channel, int worker) {
+  (void)worker;
+  const batch_job *j = context;
+  float mean, variance;
+  channel_moments(j, channel, &mean, &variance);
+  double of_g = 0, of_product = 0, count = (double)j->outer * (double)j->inner;
+  for (long n = 0; n < j->outer; ++n) {
+    long at = (n * j->channels + channel) * j->inner;
+    VARIANT(j->isa, gradient_sums_row)(j->x + at, j->g + at, j->inner, mean, &of_g, &of_product);
+  }
+  double inverse = 1 / sqrt((double)variance + (double)j->epsilon), factor = (double)j->gamma[channel] * inverse;
+  if (j->dgamma) j->dgamma[channel] = (float)(of_product * inverse);
+  if (j->dbeta) j->dbeta[channel] = (float)of_g;
+  if (!j->y) return;
+  // What lies along the mean and along the result itself has no effect.
+  double along = -factor * inverse * inverse * of_product / count;
+  float c = (float)(-factor * of_g / count);
+  for (long n = 0; n < j->outer; ++n) {
+    long at = (n * j->channels + channel) * j->inner;
+    VARIANT(j->isa, combine_row)(j->x + at, j->g + at, j->inner, (float)factor, (float)along, mean, c, j->y + at);
+  }
+}
+
+void lig_batch_norm_gradient(
+    lig_pool *pool, const float *x, const float *g, long outer, long channels, long inner, const float *gamma,
+    float epsilon, float *dx, float *dgamma, float *dbeta) {
+  batch_job job = {
+    .isa = (int)lig_isa(), .x = x, .g = g, .outer = outer, .channels = channels, .inner = inner, .gamma = gamma,
+    .epsilon = epsilon, .y = dx, .dgamma = dgamma, .dbeta = dbeta,
+  };
+  lig_parallel(pool, channels, batch_gradient_task, &job);
+}
+
 static void softmax_row_task(void *context, long index, int worker) {
   (void)worker;
   const norm_job *j = context;

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "broadcast.h"
+#include "grid_place.h"
 #include "isa.h"
 #include "vmath.h"
 
@@ -168,27 +169,6 @@ typedef struct {
   float *y;
   long channels, height, width, points, tiles;
 } grid_job;
-
-static float denormalize(float v, long n, int align) {
-  return align ? (v + 1.0f) * 0.5f * (float)(n - 1) : ((v + 1.0f) * (float)n - 1.0f) * 0.5f;
-}
-
-// Mirrors at the centres (align) or edges of the first and last pixel.
-static float reflect(float v, long n, int align) {
-  float low = align ? 0.0f : -0.5f, high = align ? (float)(n - 1) : (float)n - 0.5f, range = high - low;
-  if (range <= 0.0f || !(fabsf(v) < 1e9f)) return 0.0f;
-  float away = fmodf(fabsf(v - low), 2.0f * range);
-  return low + (away > range ? 2.0f * range - away : away);
-}
-
-// An integer position under the padding rule; -1: zero.
-static long place(float v, long n, int padding, int align) {
-  if (!(v > -1e9f && v < 1e9f)) return padding == LIG_GRID_BORDER && v > 0 ? n - 1 : padding == LIG_GRID_ZEROS ? -1 : 0;
-  if (padding == LIG_GRID_REFLECTION) v = reflect(v, n, align);
-  long at = (long)v;
-  if (padding == LIG_GRID_ZEROS) return at >= 0 && at < n ? at : -1;
-  return lig_max(0, lig_min(at, n - 1));
-}
 
 static void cubic(float t, float *w) {
   const float a = -0.75f;

@@ -7,6 +7,8 @@ enum ConvolutionKernels {
   static func register(in table: inout KernelTable) {
     table.register(Conv.self, prepare: computingInFloat32(prepare))
     table.register(ConvTranspose.self, prepare: computingInFloat32(prepareTransposed))
+    table.register(ConvInputGradient.self, prepare: computingInFloat32(prepareInputGradient))
+    table.register(ConvWeightGradient.self, prepare: computingInFloat32(prepareWeightGradient))
   }
 
   private static func prepare(_ op: Conv, _ context: KernelContext) throws -> Step {
@@ -42,10 +44,26 @@ enum ConvolutionKernels {
     let bias = context.optional(2)
     guard x.element == .float32 else { throw context.unsupportedTypes(op) }
     guard y.count > 0 else { return Step { _ in } }
+    let geometry = try ConvolutionGeometry(op, input: x.shape, weights: w.shape, output: y.shape)
+    return try transposed(geometry, groups: op.window.group, x, w, bias, y, context)
+  }
+
+  /// The adjoint of a convolution: the same as a transposed one, whatever sizes the stride rounded off.
+  private static func prepareInputGradient(_ op: ConvInputGradient, _ context: KernelContext) throws -> Step {
+    let (g, w, dx) = (try context.input(0), try context.input(1), try context.output())
+    guard g.element == .float32 else { throw context.unsupportedTypes(op) }
+    guard dx.count > 0 else { return Step { _ in } }
+    let forward = try ConvolutionGeometry(op.window, input: dx.shape, weights: w.shape, output: g.shape)
+    return try transposed(forward.adjoint, groups: op.window.group, g, w, nil, dx, context)
+  }
+
+  private static func transposed(
+    _ geometry: ConvolutionGeometry, groups: Int, _ x: Operand, _ w: Operand, _ bias: Operand?, _ y: Operand,
+    _ context: KernelContext
+  ) throws -> Step {
     guard w.count > 0, x.count > 0 else { throw LigatureError(.shape, "the input or the weights are empty") }
     var plan = lig_conv_transpose()
-    let geometry = try ConvolutionGeometry(op, input: x.shape, weights: w.shape, output: y.shape)
-    (plan.batch, plan.channels, plan.filters, plan.groups) = (x.shape[0], x.shape[1], y.shape[1], op.window.group)
+    (plan.batch, plan.channels, plan.filters, plan.groups) = (x.shape[0], x.shape[1], y.shape[1], groups)
     (plan.height, plan.width) = geometry.input
     (plan.kernel_h, plan.kernel_w) = geometry.kernel
     (plan.out_h, plan.out_w) = geometry.output
@@ -68,6 +86,31 @@ enum ConvolutionKernels {
         unsafe lig_conv_transpose_run(
           $0, memory.pool, memory.read(x), packed, memory.read(bias), memory.write(y),
           memory.workspace + weights.workspace)
+      }
+    }
+  }
+
+  private static func prepareWeightGradient(_ op: ConvWeightGradient, _ context: KernelContext) throws -> Step {
+    let (x, g, dw) = (try context.input(0), try context.input(1), try context.output())
+    guard x.element == .float32, g.element == .float32 else { throw context.unsupportedTypes(op) }
+    guard x.count > 0, g.count > 0, dw.count > 0 else {
+      return Step { memory in unsafe memory.raw(dw).initializeMemory(as: UInt8.self, repeating: 0, count: dw.byteCount) }
+    }
+    let geometry = try ConvolutionGeometry(op.window, input: x.shape, weights: dw.shape, output: g.shape)
+    var plan = lig_conv_gradient()
+    (plan.batch, plan.channels, plan.filters, plan.groups) = (x.shape[0], x.shape[1], g.shape[1], op.window.group)
+    (plan.height, plan.width) = geometry.input
+    (plan.kernel_h, plan.kernel_w) = geometry.kernel
+    (plan.out_h, plan.out_w) = geometry.output
+    (plan.stride_h, plan.stride_w) = geometry.stride
+    (plan.dilation_h, plan.dilation_w) = geometry.dilation
+    (plan.pad_top, plan.pad_left) = geometry.padding
+    unsafe lig_conv_gradient_prepare(&plan)
+    let settled = plan
+    return Step(workspace: unsafe lig_conv_gradient_workspace(&plan, Int32(context.threads))) { memory in
+      unsafe withUnsafePointer(to: settled) {
+        unsafe lig_conv_gradient_run(
+          $0, memory.pool, memory.read(x), memory.read(g), memory.write(dw), memory.workspace)
       }
     }
   }
@@ -95,6 +138,17 @@ struct ConvolutionGeometry {
   typealias Pair = (Int, Int)
   let input: Pair, kernel: Pair, output: Pair
   let stride: Pair, dilation: Pair, padding: Pair
+
+  /// With input and output exchanged.
+  var adjoint: ConvolutionGeometry {
+    ConvolutionGeometry(
+      input: output, kernel: kernel, output: input, stride: stride, dilation: dilation, padding: padding)
+  }
+
+  private init(input: Pair, kernel: Pair, output: Pair, stride: Pair, dilation: Pair, padding: Pair) {
+    (self.input, self.kernel, self.output) = (input, kernel, output)
+    (self.stride, self.dilation, self.padding) = (stride, dilation, padding)
+  }
 
   init(_ window: ConvolutionWindow, input x: [Int], weights w: [Int], output y: [Int]) throws {
     try self.init(window, x, w, y) { axis, rank in

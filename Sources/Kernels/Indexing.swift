@@ -9,6 +9,7 @@ enum IndexingKernels {
     table.register(GatherElements.self, prepare: prepareGatherElements)
     table.register(GatherND.self, prepare: prepareGatherND)
     table.register(Slice.self, prepare: prepareSlice)
+    table.register(SliceGradient.self, prepare: prepareSliceGradient)
     table.register(Scatter.self, prepare: computingInFloat32Unless({ $0.reduction == .none }, prepareScatter))
     table.register(OneHot.self, prepare: prepareOneHot)
     table.register(Trilu.self, prepare: prepareTrilu)
@@ -74,6 +75,25 @@ enum IndexingKernels {
     return try StridedCopy(
       x.element, y.shape, source: source, target: rowMajorStrides(y.shape), sourceOffset: y.count == 0 ? 0 : offset
     ).step(from: x, to: y)
+  }
+
+  private static func prepareSliceGradient(_ op: SliceGradient, _ context: KernelContext) throws -> Step {
+    let (g, y) = (try context.input(0), try context.output())
+    func list(_ index: Int) throws -> [Int]? { try context.optional(index)?.constant?.integers() }
+    guard let starts = try list(2), let ends = try list(3) else {
+      throw LigatureError(.unsupported, "the starts and ends of SliceGradient must be known before it runs")
+    }
+    let pieces = try Slice.pieces(y.shape, starts: starts, ends: ends, axes: list(4), steps: list(5))
+    guard pieces.map(\.count) == g.shape else { throw LigatureError(.shape, "\(y.shape) is not sliced to \(g.shape)") }
+    let strides = rowMajorStrides(y.shape)
+    let offset = zip(pieces, strides).reduce(0) { $0 + ($1.0.count > 0 ? $1.0.start * $1.1 : 0) }
+    let copy = try StridedCopy(
+      y.element, g.shape, source: rowMajorStrides(g.shape), target: zip(pieces, strides).map { $0.step * $1 },
+      targetOffset: g.count == 0 ? 0 : offset)
+    return Step { memory in
+      unsafe memory.raw(y).initializeMemory(as: UInt8.self, repeating: 0, count: y.byteCount)
+      unsafe copy.run(from: memory.raw(g), to: memory.raw(y), memory.pool)
+    }
   }
 
   private static func prepareScatter(_ op: Scatter, _ context: KernelContext) throws -> Step {

@@ -6,6 +6,7 @@ import TensorCore
 enum NormalizationKernels {
   static func register(in table: inout KernelTable) {
     table.register(BatchNormalization.self, prepare: computingInFloat32(prepareBatch))
+    table.register(BatchNormalizationGradient.self, prepare: computingInFloat32(prepareBatchGradient))
     table.register(LayerNormalization.self, prepare: computingInFloat32(prepareLayer))
     table.register(InstanceNormalization.self, prepare: computingInFloat32(prepareInstance))
   }
@@ -15,6 +16,7 @@ enum NormalizationKernels {
     let parameters = try (1...4).map { try context.input($0) }
     guard ([x] + parameters).allSatisfy({ $0.element == .float32 }) else { throw context.unsupportedTypes(op) }
     let planes = try Planes(x.shape)
+    if op.isTraining { return trainingStep(op, context, planes, x, parameters, y) }
     let (gamma, beta, mean, variance) = (parameters[0], parameters[1], parameters[2], parameters[3])
     let epsilon = op.epsilon
     let half = try alignedBytes(Checked.byteCount(.float32, [planes.channels]))
@@ -26,6 +28,31 @@ enum NormalizationKernels {
         scale, shift)
       unsafe lig_scale_shift(
         memory.pool, memory.read(x), planes.outer, planes.channels, planes.inner, scale, shift, memory.write(y))
+    }
+  }
+
+  private static func trainingStep(
+    _ op: BatchNormalization, _ context: KernelContext, _ planes: Planes, _ x: Operand, _ parameters: [Operand],
+    _ y: Operand
+  ) -> Step {
+    let (runningMean, runningVariance) = (context.optionalOutput(1), context.optionalOutput(2))
+    return Step { memory in
+      unsafe lig_batch_norm_train(
+        memory.pool, memory.read(x), planes.outer, planes.channels, planes.inner, memory.read(parameters[0]),
+        memory.read(parameters[1]), memory.read(parameters[2]), memory.read(parameters[3]), op.epsilon, op.momentum,
+        memory.write(y), memory.write(runningMean), memory.write(runningVariance))
+    }
+  }
+
+  private static func prepareBatchGradient(_ op: BatchNormalizationGradient, _ context: KernelContext) throws -> Step {
+    let (x, gamma, g) = (try context.input(0), try context.input(1), try context.input(2))
+    let (dx, dgamma, dbeta) = (context.optionalOutput(0), context.optionalOutput(1), context.optionalOutput(2))
+    guard [x, gamma, g].allSatisfy({ $0.element == .float32 }) else { throw context.unsupportedTypes(op) }
+    let planes = try Planes(x.shape)
+    return Step { memory in
+      unsafe lig_batch_norm_gradient(
+        memory.pool, memory.read(x), memory.read(g), planes.outer, planes.channels, planes.inner, memory.read(gamma),
+        op.epsilon, memory.write(dx), memory.write(dgamma), memory.write(dbeta))
     }
   }
 

@@ -7,6 +7,8 @@ enum PoolingKernels {
   static func register(in table: inout KernelTable) {
     table.register(MaxPool.self, prepare: computingInFloat32(prepareMax))
     table.register(AveragePool.self, prepare: computingInFloat32(prepareAverage))
+    table.register(MaxPoolGradient.self, prepare: computingInFloat32(prepareMaxGradient))
+    table.register(AveragePoolGradient.self, prepare: computingInFloat32(prepareAverageGradient))
     table.register(GlobalPool.self, prepare: computingInFloat32(prepareGlobal))
   }
 
@@ -71,6 +73,31 @@ enum PoolingKernels {
       spec.p = Float(p)
     }
     return try step(spec, x, y, context.threads)
+  }
+
+  // ── Gradients: x is what was pooled, g what has the pooled shape ──────────
+  private static func prepareMaxGradient(_ op: MaxPoolGradient, _ context: KernelContext) throws -> Step {
+    let (x, g, dx) = (try context.input(0), try context.input(1), try context.output())
+    guard x.element == .float32, g.element == .float32 else { throw context.unsupportedTypes(op) }
+    let spec = try specification(op.window, x, g)
+    return Step { memory in
+      unsafe withUnsafePointer(to: spec) { spec in
+        unsafe lig_max_pool_gradient(spec, memory.read(x), memory.read(g), memory.write(dx), memory.pool)
+      }
+    }
+  }
+
+  private static func prepareAverageGradient(_ op: AveragePoolGradient, _ context: KernelContext) throws -> Step {
+    let (g, dx) = (try context.input(0), try context.output())
+    guard g.element == .float32 else { throw context.unsupportedTypes(op) }
+    var spec = try specification(op.window, dx, g)
+    spec.kind = Int32(LIG_POOL_AVERAGE)
+    spec.count_include_pad = op.countsPadding ? 1 : 0
+    return Step { [spec] memory in
+      unsafe withUnsafePointer(to: spec) { spec in
+        unsafe lig_average_pool_gradient(spec, memory.read(g), memory.write(dx), memory.pool)
+      }
+    }
   }
 
   private static func prepareGlobal(_ op: GlobalPool, _ context: KernelContext) throws -> Step {

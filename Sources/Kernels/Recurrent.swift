@@ -5,6 +5,7 @@ import TensorCore
 enum RecurrentKernels {
   static func register(in table: inout KernelTable) {
     table.register(Recurrent.self, prepare: computingInFloat32(prepare))
+    table.register(RecurrentGradient.self, prepare: prepareGradient)
   }
 
   private static func prepare(_ op: Recurrent, _ context: KernelContext) throws -> Step {
@@ -43,11 +44,14 @@ enum RecurrentKernels {
       let result = unsafe withUnsafePointer(to: settled) {
         unsafe lig_recurrent_run($0, memory.pool, &data, memory.workspace)
       }
-      guard result == 0 else {
-        throw LigatureError(
-          .numeric, "sequence_lens[\(result - 1)] is not within 0...\(settled.steps); it counts steps of X")
-      }
+      try check(result, steps: settled.steps)
     }
+  }
+
+  /// The error for what a run returns: 0, or 1 + the position of a length out of range.
+  static func check(_ result: Int, steps: Int) throws {
+    guard result != 0 else { return }
+    throw LigatureError(.numeric, "sequence_lens[\(result - 1)] is not within 0...\(steps); it counts steps of X")
   }
 
   /// The plan of a layer for an input of those sizes, but for where its weights are.

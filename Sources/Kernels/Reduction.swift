@@ -6,6 +6,7 @@ import TensorCore
 enum ReductionKernels {
   static func register(in table: inout KernelTable) {
     table.register(Reduce.self, prepare: computingInFloat32(prepare))
+    table.register(SumTo.self, prepare: computingInFloat32(prepareSumTo))
     table.register(ArgExtreme.self, prepare: computingInFloat32(prepareArg))
     table.register(CumSum.self, prepare: computingInFloat32(prepareCumSum))
   }
@@ -18,15 +19,28 @@ enum ReductionKernels {
     guard axes != nil || context.optional(1) == nil, lig_reduce_knows(type) != 0 else {
       throw context.unsupportedTypes(op)
     }
-    let reduced = try op.reducedAxes(axes, rank: x.shape.count).map { $0 ? UInt8(1) : 0 }
-    if !reduced.contains(1) && !op.function.changesSingleElements {
+    let reduced = try op.reducedAxes(axes, rank: x.shape.count)
+    return try step(op.function, x, y, reduced)
+  }
+
+  private static func prepareSumTo(_ op: SumTo, _ context: KernelContext) throws -> Step {
+    let (x, y) = (try context.input(0), try context.output())
+    guard lig_reduce_knows(x.element.rawValue) != 0 else { throw context.unsupportedTypes(op) }
+    return try step(.sum, x, y, op.summedAxes(x.shape, to: y.shape))
+  }
+
+  private static func step(_ function: Reduce.Function, _ x: Operand, _ y: Operand, _ axes: [Bool]) throws -> Step {
+    let reduced = axes.map { $0 ? UInt8(1) : 0 }
+    if !reduced.contains(1) && !function.changesSingleElements {
       return Step { memory in unsafe memory.raw(y).copyMemory(from: memory.raw(x), byteCount: x.byteCount) }
     }
     var plan = lig_reduce()
     guard unsafe lig_reduce_prepare(&plan, Int32(x.shape.count), x.shape, reduced) == 0 else {
-      throw LigatureError(.unsupported, "\(op.name) takes at most \(LIG_MAX_RANK) dimensions")
+      throw LigatureError(.unsupported, "\(function.rawValue) takes at most \(LIG_MAX_RANK) dimensions")
     }
-    let code = Int32(op.function.code)
+    // Truth values are bytes of 0 and 1.
+    let type = x.element == .bool ? ElementType.uint8.rawValue : x.element.rawValue
+    let code = Int32(function.code)
     return Step { [plan] memory in
       unsafe withUnsafePointer(to: plan) { plan in
         unsafe _ = lig_reduce_run(code, type, plan, memory.raw(x), memory.raw(y), memory.pool)

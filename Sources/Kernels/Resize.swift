@@ -11,20 +11,27 @@ enum ResizeKernels {
       return try computingInFloat32(prepareWeighted)(op, context)
     }
     table.register(GridSample.self, prepare: computingInFloat32(prepareGrid))
+    table.register(ResizeGradient.self, prepare: computingInFloat32(prepareGradient))
+    table.register(GridSampleGradient.self, prepare: computingInFloat32(prepareGridGradient))
   }
 
   private static func axes(_ op: Resize, _ context: KernelContext) throws -> [Resize.Axis] {
     let inference = InferenceContext(
       inputs: context.inputs.map { $0.map { TensorType($0.element, sizes: $0.shape) } },
       constants: context.inputs.map { $0?.constant }, contents: context.inputs.map { _ in nil }, outputCount: 1)
-    let (x, y) = (try context.input(0), try context.output())
-    guard let axes = try op.geometry(inference, x.shape.map(Dimension.fixed)) else {
+    return try axes(op, inference, from: context.input(0).shape, to: context.output().shape)
+  }
+
+  private static func axes(
+    _ op: Resize, _ inference: InferenceContext, from x: [Int], to y: [Int]
+  ) throws -> [Resize.Axis] {
+    guard let axes = try op.geometry(inference, x.map(Dimension.fixed)) else {
       throw LigatureError(.unsupported, "the scales and sizes of Resize must be known before it runs")
     }
     for axis in axes {
-      guard axis.output == y.shape[axis.axis], axis.output < Int(Int32.max), axis.input < Int(Int32.max),
+      guard axis.output == y[axis.axis], axis.output < Int(Int32.max), axis.input < Int(Int32.max),
         axis.input > 0 || axis.output == 0
-      else { throw LigatureError(.shape, "\(x.shape) cannot be resized to \(y.shape)") }
+      else { throw LigatureError(.shape, "\(x) cannot be resized to \(y)") }
     }
     return axes
   }
@@ -82,8 +89,19 @@ enum ResizeKernels {
       if index < order.count - 1 { largest = max(largest, try Checked.byteCount(.float32, shape)) }
     }
     let outside = try order.flatMap { try fills(op, $0, y) }
+    let resampling = try step(passes, largest: largest, from: x, to: y)
+    guard !outside.isEmpty else { return resampling }
+    return Step(workspace: resampling.workspace) { memory in
+      try resampling.body(memory)
+      var value = op.extrapolation
+      for fill in outside { unsafe fill.run(from: &value, to: memory.raw(y), memory.pool) }
+    }
+  }
+
+  /// Runs one pass after the other, through two buffers of at most `largest` bytes.
+  private static func step(_ passes: [Pass], largest: Int, from x: Operand, to y: Operand) throws -> Step {
     let half = try Checked.add(largest, 63) & ~63
-    return Step(workspace: try Checked.multiply(half, 2, "a workspace")) { [passes] memory in
+    return Step(workspace: try Checked.multiply(half, 2, "a workspace")) { memory in
       if passes.isEmpty { unsafe memory.raw(y).copyMemory(from: memory.raw(x), byteCount: x.byteCount) }
       var from = unsafe UnsafePointer(memory.read(x, as: Float.self))
       for (index, pass) in passes.enumerated() {
@@ -94,8 +112,6 @@ enum ResizeKernels {
           pass.taps.weights, memory.pool)
         unsafe from = UnsafePointer(to)
       }
-      var value = op.extrapolation
-      for fill in outside { unsafe fill.run(from: &value, to: memory.raw(y), memory.pool) }
     }
   }
 
@@ -113,37 +129,83 @@ enum ResizeKernels {
     }
   }
 
+  // ── Gradient ──────────────────────────────────────────────────────────────
+  /// The same passes, each with its taps turned round: what an output element took from an input, it gives back.
+  private static func prepareGradient(_ op: ResizeGradient, _ context: KernelContext) throws -> Step {
+    let (g, dx) = (try context.input(0), try context.output())
+    guard g.element == .float32 else { throw context.unsupportedTypes(op) }
+    let known = InferenceContext(
+      inputs: context.inputs.map { $0.map { TensorType($0.element, sizes: $0.shape) } },
+      constants: context.inputs.map { $0?.constant }, contents: context.inputs.map { _ in nil }, outputCount: 1)
+    let forward = op.forwardContext(known, of: TensorType(dx.element, sizes: dx.shape))
+    let axes = try axes(op.forward, forward, from: dx.shape, to: g.shape)
+    let order = axes.filter { $0.input != $0.output || $0.scale != 1 }
+      .sorted { Float($0.output) / Float(max($0.input, 1)) > Float($1.output) / Float(max($1.input, 1)) }
+    var shape = g.shape
+    var passes: [Pass] = []
+    var largest = 0
+    for (index, axis) in order.enumerated() {
+      let line = try Line(shape, axis: axis.axis)
+      let taps = try ResizeTaps(axis, op.forward).transposed(inputs: axis.input)
+      passes.append(Pass(outer: line.outer, count: line.count, inner: line.inner, output: axis.input, taps: taps))
+      shape[axis.axis] = axis.input
+      if index < order.count - 1 { largest = max(largest, try Checked.byteCount(.float32, shape)) }
+    }
+    return try step(passes, largest: largest, from: g, to: dx)
+  }
+
   // ── GridSample ────────────────────────────────────────────────────────────
   private static func prepareGrid(_ op: GridSample, _ context: KernelContext) throws -> Step {
     let (x, grid, y) = (try context.input(0), try context.input(1), try context.output())
     guard x.element == .float32, grid.element == .float32 else { throw context.unsupportedTypes(op) }
-    let mode: Int
-    switch op.mode {
-    case .linear: mode = LIG_GRID_LINEAR
-    case .nearest: mode = LIG_GRID_NEAREST
-    case .cubic: mode = LIG_GRID_CUBIC
-    }
-    let padding: Int
-    switch op.padding {
-    case .zeros: padding = LIG_GRID_ZEROS
-    case .border: padding = LIG_GRID_BORDER
-    case .reflection: padding = LIG_GRID_REFLECTION
-    }
+    let (mode, padding) = gridCodes(op)
     guard (x.shape[2] > 0 && x.shape[3] > 0) || y.count == 0 else {
       throw LigatureError(.shape, "an image without pixels cannot be sampled")
     }
     let align: Int32 = op.alignsCorners ? 1 : 0
     return Step { memory in
       unsafe lig_grid_sample(
-        Int32(mode), Int32(padding), align, memory.read(x), memory.read(grid), memory.write(y), x.shape[0], x.shape[1],
+        mode, padding, align, memory.read(x), memory.read(grid), memory.write(y), x.shape[0], x.shape[1],
         x.shape[2], x.shape[3], y.shape[2], y.shape[3], memory.pool)
+    }
+  }
+
+  private static func gridCodes(_ op: GridSample) -> (mode: Int32, padding: Int32) {
+    let mode =
+      switch op.mode {
+      case .linear: LIG_GRID_LINEAR
+      case .nearest: LIG_GRID_NEAREST
+      case .cubic: LIG_GRID_CUBIC
+      }
+    let padding =
+      switch op.padding {
+      case .zeros: LIG_GRID_ZEROS
+      case .border: LIG_GRID_BORDER
+      case .reflection: LIG_GRID_REFLECTION
+      }
+    return (Int32(mode), Int32(padding))
+  }
+
+  private static func prepareGridGradient(_ op: GridSampleGradient, _ context: KernelContext) throws -> Step {
+    let (x, grid, g) = (try context.input(0), try context.input(1), try context.input(2))
+    let (dx, dgrid) = (context.optionalOutput(0), context.optionalOutput(1))
+    guard [x, grid, g].allSatisfy({ $0.element == .float32 }) else { throw context.unsupportedTypes(op) }
+    guard (x.shape[2] > 0 && x.shape[3] > 0) || g.count == 0 else {
+      throw LigatureError(.shape, "an image without pixels cannot be sampled")
+    }
+    let (mode, padding) = gridCodes(op.forward)
+    let align: Int32 = op.forward.alignsCorners ? 1 : 0
+    return Step { memory in
+      unsafe lig_grid_sample_gradient(
+        mode, padding, align, memory.read(x), memory.read(grid), memory.read(g), memory.write(dx), memory.write(dgrid),
+        x.shape[0], x.shape[1], x.shape[2], x.shape[3], g.shape[2], g.shape[3], memory.pool)
     }
   }
 }
 
 /// Which input elements each output element along one axis is made of, and how much of each.
 private struct ResizeTaps: Sendable {
-  let count: Int
+  private(set) var count: Int
   private(set) var indices: [Int32]
   private(set) var weights: [Float]
 
@@ -167,6 +229,25 @@ private struct ResizeTaps: Sendable {
         appendWeighted(axis.source(index, op.coordinates), stretch, axis, op)
       }
     }
+  }
+
+  /// What each of `inputs` input elements gives to which output elements. Filled up with weights of 0.
+  func transposed(inputs: Int) -> ResizeTaps {
+    var lists = [[(output: Int32, weight: Float)]](repeating: [], count: inputs)
+    for (place, index) in indices.enumerated() where weights[place] != 0 {
+      lists[Int(index)].append((Int32(place / count), weights[place]))
+    }
+    var result = self
+    result.count = max(lists.map(\.count).max() ?? 0, 1)
+    (result.indices, result.weights) = ([], [])
+    for list in lists {
+      let filler = (output: list.last?.output ?? 0, weight: Float(0))
+      for tap in list + Array(repeating: filler, count: result.count - list.count) {
+        result.indices.append(tap.output)
+        result.weights.append(tap.weight)
+      }
+    }
+    return result
   }
 
   private mutating func appendWeighted(_ place: Float, _ stretch: Float, _ axis: Resize.Axis, _ op: Resize) {

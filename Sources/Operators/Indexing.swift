@@ -46,6 +46,7 @@ public struct GatherElements: Operator {
 
   public static let names = [OperatorName("GatherElements")]
   public var name: OperatorName { GatherElements.names[0] }
+  public init(axis: Int = 0) { self.axis = axis }
   public init(name: OperatorName, attributes: Attributes) throws { axis = try attributes.int("axis", default: 0) }
   public var attributes: Attributes {
     var result = Attributes()
@@ -86,6 +87,7 @@ public struct GatherND: Operator {
 
   public static let names = [OperatorName("GatherND")]
   public var name: OperatorName { GatherND.names[0] }
+  public init() { batchDimensions = 0 }
   public init(name: OperatorName, attributes: Attributes) throws {
     batchDimensions = try attributes.int("batch_dims", default: 0)
     guard batchDimensions >= 0 else { throw LigatureError(.attribute, "attribute 'batch_dims' must not be negative") }
@@ -246,6 +248,10 @@ public struct Scatter: Operator {
 
   public static let names = [OperatorName("ScatterElements"), OperatorName("ScatterND")]
   public var name: OperatorName { kind == .slices ? Scatter.names[1] : Scatter.names[0] }
+  public init(_ kind: Kind, _ reduction: Reduction = .none) {
+    self.kind = kind
+    self.reduction = reduction
+  }
   public init(name: OperatorName, attributes: Attributes) throws {
     kind = name.type == "ScatterND" ? .slices : .elements(axis: try attributes.int("axis", default: 0))
     reduction = try attributes.choice("reduction", default: .none)

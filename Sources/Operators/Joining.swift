@@ -213,6 +213,11 @@ public struct BlockShuffle: Operator {
 
   public static let names = Kind.allCases.map { OperatorName($0.rawValue) }
   public var name: OperatorName { OperatorName(kind.rawValue) }
+  public init(_ kind: Kind, blockSize: Int, mode: Mode = .depthColumnRow) {
+    self.kind = kind
+    self.blockSize = blockSize
+    self.mode = mode
+  }
   public init(name: OperatorName, attributes: Attributes) throws {
     kind = name.type == Kind.depthToSpace.rawValue ? .depthToSpace : .spaceToDepth
     blockSize = try attributes.int("blocksize")

@@ -1,46 +1,52 @@
 public import GraphIR
 import TensorCore
 
-/// Batch normalisation with recorded statistics: `[N, C, …], scale [C], bias [C], mean [C], variance [C] → [N, C, …]`.
+/// Batch normalisation: `[N, C, …], scale [C], bias [C], mean [C], variance [C] → [N, C, …]`.
+///
+/// With recorded statistics, unless it trains: then mean and variance are those of the input over all but C, and two
+/// more outputs, `[C]` each, hold `momentum` times the old statistics + `(1 - momentum)` times the new ones. The
+/// variance is that of the batch as it is (divided by N, not by N - 1).
 public struct BatchNormalization: Operator {
   public static let names = [OperatorName("BatchNormalization")]
   public var name: OperatorName { BatchNormalization.names[0] }
   public let epsilon: Float
   public let momentum: Float
+  public let isTraining: Bool
 
-  public init(epsilon: Float = 1e-5, momentum: Float = 0.9) {
+  public init(epsilon: Float = 1e-5, momentum: Float = 0.9, isTraining: Bool = false) {
     self.epsilon = epsilon
     self.momentum = momentum
+    self.isTraining = isTraining
   }
 
   public init(name: OperatorName, attributes: Attributes) throws {
-    guard try !attributes.flag("training_mode", default: false) else {
-      throw LigatureError(
-        .unsupported, "BatchNormalization in training mode is not supported; export the model in evaluation mode")
-    }
     self.init(
-      epsilon: try attributes.float("epsilon", default: 1e-5), momentum: try attributes.float("momentum", default: 0.9))
+      epsilon: try attributes.float("epsilon", default: 1e-5), momentum: try attributes.float("momentum", default: 0.9),
+      isTraining: try attributes.flag("training_mode", default: false))
   }
 
   public var attributes: Attributes {
     var result = Attributes()
     result.set("epsilon", epsilon)
     result.set("momentum", momentum)
+    if isTraining { result.set("training_mode", true) }
     return result
   }
 
   public func inferTypes(_ context: InferenceContext) throws -> [TensorType] {
     try context.expectInputs(5...5)
-    try context.expectOutputs(1...1)
+    try context.expectOutputs(isTraining ? 1...3 : 1...1)
     let inputs = try context.allInputs()
     let element = try sharedElement([inputs[0]])
     try expect(element, in: .floats, "the input")
     try expectChannels(inputs[0], Array(inputs[1...]))
-    return [inputs[0]]
+    return [inputs[0], inputs[3], inputs[4]]
   }
 
-  public func cost(_ context: InferenceContext, outputs: [TensorType]) -> Cost { context.elementwiseCost(outputs) }
-  public var traits: Traits { .canReuseInput0 }
+  public func cost(_ context: InferenceContext, outputs: [TensorType]) -> Cost {
+    context.elementwiseCost(outputs, perElement: isTraining ? 4 : 1)
+  }
+  public var traits: Traits { isTraining ? [] : .canReuseInput0 }
 }
 
 /// Normalises over the axes from `axis` on: `x, scale, bias? → y, mean?, 1 / standard deviation?`; scale and bias have
@@ -129,7 +135,7 @@ public struct InstanceNormalization: Operator {
 }
 
 /// Each of `parameters` has one value a channel of `x`.
-private func expectChannels(_ x: TensorType, _ parameters: [TensorType]) throws {
+func expectChannels(_ x: TensorType, _ parameters: [TensorType]) throws {
   if let rank = x.rank, rank < 2 { throw LigatureError(.rank, "takes [N, C, …], not \(x)") }
   for parameter in parameters {
     try expect(parameter.element, in: .floats, "a parameter")

@@ -137,6 +137,10 @@ public struct CumSum: Operator {
 
   public static let names = [OperatorName("CumSum")]
   public var name: OperatorName { CumSum.names[0] }
+  public init(exclusive: Bool = false, reversed: Bool = false) {
+    isExclusive = exclusive
+    isReversed = reversed
+  }
   public init(name: OperatorName, attributes: Attributes) throws {
     isExclusive = try attributes.flag("exclusive", default: false)
     isReversed = try attributes.flag("reverse", default: false)

@@ -69,7 +69,7 @@ public struct AffineFolding: Pass {
 
   private func affine(_ node: Node, of value: ValueID, channels: Int, rank: Int, _ graph: Graph) throws -> Transform? {
     if let op = node.op as? BatchNormalization {
-      guard node.outputs.count == 1, node.inputs.count == 5, node.inputs[0] == value else { return nil }
+      guard !op.isTraining, node.outputs.count == 1, node.inputs.count == 5, node.inputs[0] == value else { return nil }
       let parameters = try node.inputs[1...].map { try graph.constant($0)?.floats().map(Double.init) }
       guard let gamma = parameters[0], let beta = parameters[1], let mean = parameters[2], let variance = parameters[3],
         [gamma, beta, mean, variance].allSatisfy({ $0.count == channels })

@@ -12,6 +12,16 @@ void lig_scale_shift(
 void lig_batch_norm_fold(
     const float *gamma, const float *beta, const float *mean, const float *variance, float epsilon, long channels,
     float *scale, float *shift);
+/// Batch normalisation by the batch's own statistics: x and y are `[outer, channels, inner]`. `running_mean` and
+/// `running_variance` (`[channels]`, each may be NULL) become momentum * old + (1 - momentum) * the batch's.
+void lig_batch_norm_train(
+    lig_pool *pool, const float *x, long outer, long channels, long inner, const float *gamma, const float *beta,
+    const float *old_mean, const float *old_variance, float epsilon, float momentum, float *y, float *running_mean,
+    float *running_variance);
+/// Its derivative: from x, gamma and the gradient g of y those of x, gamma and beta; each may be NULL.
+void lig_batch_norm_gradient(
+    lig_pool *pool, const float *x, const float *g, long outer, long channels, long inner, const float *gamma,
+    float epsilon, float *dx, float *dgamma, float *dbeta);
 /// Normalises each row of `[rows, count]` to mean 0 and variance 1, then x * gamma + beta, element by element.
 /// beta may be NULL; so may `mean` and `inverse`, which take `[rows]` each: the mean and 1 / sqrt(variance + epsilon).
 void lig_layer_norm(
