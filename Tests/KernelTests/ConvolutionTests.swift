@@ -51,8 +51,8 @@ import Testing
     let kind = seed % 6
     plan.batch = random.int(1...3)
     plan.groups = kind == 1 ? random.int(2...20) : kind == 2 ? random.int(1...4) : 1
-    plan.channels = kind == 1 ? plan.groups : plan.groups * random.int(1...(kind == 3 ? 60 : 9))
-    plan.filters = plan.groups * random.int(1...(kind == 1 ? 2 : kind == 3 ? 40 : 15))
+    plan.channels = kind == 1 ? plan.groups : plan.groups * random.int(1...(kind == 3 || kind == 4 ? 60 : 9))
+    plan.filters = plan.groups * random.int(1...(kind == 1 ? 2 : kind == 3 || kind == 4 ? 40 : 15))
     plan.kernel_h = kind == 4 ? 1 : kind == 1 && seed % 4 != 1 ? [3, 5][random.int(0...1)] : random.int(1...5)
     plan.kernel_w = kind == 4 ? 1 : kind == 1 || random.chance(2) ? plan.kernel_h : random.int(1...5)
     plan.stride_h = random.int(1...(kind == 4 && random.chance(2) ? 1 : 3))

@@ -40,7 +40,7 @@ private let limiting = NSLock()
 /// Calls `body` with 1, 2 and 5 threads on every instruction set; for each set, all of them must give the same bits.
 /// Returns one result a set.
 func onEverySet(_ body: (OpaquePointer?, Int) -> [Float]) -> [[Float]] {
-  instructionSets.map { limit in limited(to: limit) { onEveryThreadCount(body) } }
+  instructionSets.map { limit in limited(to: limit) { unsafe onEveryThreadCount(body) } }
 }
 
 /// With only those features of the processor, while no other test limits them.
