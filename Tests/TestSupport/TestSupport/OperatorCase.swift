@@ -54,7 +54,7 @@ private struct Line: Decodable {
   let tolerance: Float
 }
 
-private struct TensorLine: Decodable {
+struct TensorLine: Decodable {
   let element: String
   let shape: [Int]
   let data: String
@@ -67,7 +67,7 @@ private struct TensorLine: Decodable {
   }
 }
 
-private struct AttributeLine: Decodable {
+struct AttributeLine: Decodable {
   let int: Int?
   let float: Float?
   let string: String?
