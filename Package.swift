@@ -97,7 +97,7 @@ let package = Package(
     module("TestSupport", path: "Tests/TestSupport/TestSupport", ["Autodiff", "CKernels", "GraphIR", "Operators", "Runtime", "TensorCore"]),
     .target(name: "CAllocationCounter", path: "Tests/TestSupport/CAllocationCounter"),
     tests("OperatorTests", ["CKernels", "GraphIR", "Operators", "Runtime", "TensorCore", "TestSupport"]),
-    tests("KernelTests", ["CKernels", "COpenBLAS"]),
+    tests("KernelTests", ["CKernels", "COpenBLAS", "TestSupport"]),
     tests("AutodiffTests", ["Autodiff", "CKernels", "GraphIR", "Operators", "Runtime", "TensorCore", "TestSupport"]),
     tests("TensorCoreTests", ["TensorCore"]),
     tests("GraphIRTests", ["GraphIR", "TensorCore"]),

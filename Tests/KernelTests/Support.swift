@@ -1,5 +1,6 @@
 import CKernels
 import Foundation
+import TestSupport
 import Testing
 
 /// The same numbers on every run and machine.
@@ -34,9 +35,6 @@ struct Random: RandomNumberGenerator {
 /// Instruction sets by the limit that selects them; those that the processor lacks fall back to a lesser one.
 let instructionSets: [UInt32] = [0, UInt32(LIG_CPU_BLAS), UInt32(LIG_CPU_AVX2), ~0]
 
-/// Tests that limit the processor's features run one at a time: the limit is the process's.
-private let limiting = NSLock()
-
 /// Calls `body` with 1, 2 and 5 threads on every instruction set; for each set, all of them must give the same bits.
 /// Returns one result a set.
 func onEverySet(_ body: (OpaquePointer?, Int) -> [Float]) -> [[Float]] {
@@ -45,13 +43,11 @@ func onEverySet(_ body: (OpaquePointer?, Int) -> [Float]) -> [[Float]] {
 
 /// With only those features of the processor, while no other test limits them.
 func limited<Result>(to features: UInt32, _ body: () -> Result) -> Result {
-  limiting.lock()
-  lig_cpu_limit(features)
-  defer {
-    lig_cpu_limit(~0)
-    limiting.unlock()
+  exclusively {
+    lig_cpu_limit(features)
+    defer { lig_cpu_limit(~0) }
+    return body()
   }
-  return body()
 }
 
 private func onEveryThreadCount(_ body: (OpaquePointer?, Int) -> [Float]) -> [Float] {
