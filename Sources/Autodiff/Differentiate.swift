@@ -19,7 +19,8 @@ public func differentiate(
   let type = graph[loss].type
   guard let sizes = type.sizes, try Checked.elementCount(sizes) == 1 else {
     throw LigatureError(
-      .shape, "the loss '\(graph[loss].name)' is \(type), but must be one number; reduce it with ReduceMean or ReduceSum")
+      .shape,
+      "the loss '\(graph[loss].name)' is \(type), but must be one number; reduce it with ReduceMean or ReduceSum")
   }
   guard type.element.isFloatingPoint else {
     throw LigatureError(.type, "the loss '\(graph[loss].name)' is \(type), which has no derivative; cast it to float32")
@@ -109,14 +110,16 @@ private struct Driver {
     let needed = node.inputs.map { $0.map(active.contains) ?? false }
     guard !node.captures.contains(where: active.contains) else {
       throw LigatureError(
-        .unsupported, "\(node.op.name) takes a value that is trained into its sub-graph, which cannot be differentiated")
+        .unsupported, "\(node.op.name) takes a value that is trained into its sub-graph, which cannot be differentiated"
+      )
     }
     guard let op = node.op as? any Differentiable else {
       let value = node.inputs.compactMap { $0 }.first(where: active.contains)
       throw LigatureError(
         .unsupported,
         "the operator \(node.op.name) has no gradient rule, but the loss depends on "
-          + "'\(value.map { builder.graph[$0].name } ?? "")' through it; detach that path or write a rule (Differentiable)")
+          + "'\(value.map { builder.graph[$0].name } ?? "")' through it; detach that path or write a rule (Differentiable)"
+      )
     }
     let context = GradientContext(inputs: node.inputs, outputs: node.outputs, cotangents: cotangents, needed: needed)
     let results = try op.gradient(context, into: &builder)

@@ -6,8 +6,8 @@
 #include "gemm.h"
 
 // Image by image. What the taps read of an image is a matrix of channels * taps rows, one column a pixel ("columns"):
-// its gradient is one product; from it follow those of x (a task is a channel), of the offsets and of the mask (a task is
-// a tap). Then the columns themselves take its place, for the gradient of the weights.
+// its gradient is one product; from it follow those of x (a task is a channel), of the offsets and of the mask (a task
+// is a tap). Then the columns themselves take its place, for the gradient of the weights.
 
 // Where a tap reads for one output pixel: four neighbours (-1: outside), and how far it is past the first of them.
 typedef struct {
@@ -20,7 +20,8 @@ void lig_deform_conv_gradient_prepare(lig_deform_conv_gradient *p) {
   p->pixels = p->out_h * p->out_w;
   long rows = p->channels / p->groups * p->taps, filters = p->filters / p->groups;
   p->to_columns = (lig_matmul){
-    .m = rows, .n = p->pixels, .k = filters, .a_row = 1, .a_column = rows, .b_row = p->pixels, .b_column = 1, .alpha = 1,
+    .m = rows, .n = p->pixels, .k = filters, .a_row = 1, .a_column = rows, .b_row = p->pixels, .b_column = 1,
+    .alpha = 1,
   };
   p->to_weights = (lig_matmul){
     .m = filters, .n = rows, .k = p->pixels, .a_row = p->pixels, .a_column = 1, .b_row = 1, .b_column = p->pixels,
@@ -38,7 +39,8 @@ static long sample_bytes(const lig_deform_conv_gradient *p) {
 }
 
 long lig_deform_conv_gradient_workspace(const lig_deform_conv_gradient *p, int threads) {
-  long products = gemm_max(lig_matmul_workspace(&p->to_columns, threads), lig_matmul_workspace(&p->to_weights, threads));
+  long products = lig_matmul_workspace(&p->to_columns, threads);
+  products = gemm_max(products, lig_matmul_workspace(&p->to_weights, threads));
   return column_floats(p) * (long)sizeof(float) + sample_bytes(p) + products;
 }
 

@@ -72,7 +72,9 @@ public struct GraphBuilder: Sendable {
     // The graph may have been exchanged or renumbered since.
     if let (value, tensor) = known[key], Int(value.index) < graph.values.count,
       graph[value].tensor?.storage === tensor.storage
-    { return value }
+    {
+      return value
+    }
     let value = try graph.addConstant(path(name), tensor)
     known[key] = (value, tensor)
     return value

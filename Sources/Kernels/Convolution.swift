@@ -94,7 +94,9 @@ enum ConvolutionKernels {
     let (x, g, dw) = (try context.input(0), try context.input(1), try context.output())
     guard x.element == .float32, g.element == .float32 else { throw context.unsupportedTypes(op) }
     guard x.count > 0, g.count > 0, dw.count > 0 else {
-      return Step { memory in unsafe memory.raw(dw).initializeMemory(as: UInt8.self, repeating: 0, count: dw.byteCount) }
+      return Step { memory in
+        unsafe memory.raw(dw).initializeMemory(as: UInt8.self, repeating: 0, count: dw.byteCount)
+      }
     }
     let geometry = try ConvolutionGeometry(op.window, input: x.shape, weights: dw.shape, output: g.shape)
     var plan = lig_conv_gradient()

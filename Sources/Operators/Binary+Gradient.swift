@@ -44,7 +44,8 @@ extension Binary: Differentiable {
       if let known = try builder.graph[b].tensor?.floats(), known == [2] {
         results[0] = try builder.multiply(scaled, a)
       } else {
-        let lower = try builder.append(Binary(.pow), [a, builder.subtract(exponent, builder.number(1, like: exponent))])
+        let lower = try builder.append(
+          Binary(.pow), [a, builder.subtract(exponent, builder.number(1, like: exponent))])
         // A constant has derivative 0, also where x^(-1) is infinite.
         let isConstant = try builder.compare(exponent, .equal, 0)
         results[0] = try builder.select(isConstant, builder.number(0, like: g), builder.multiply(scaled, lower))

@@ -22,7 +22,8 @@ public struct CTCLoss: Operator {
 
   public init(name: OperatorName, attributes: Attributes) throws {
     self.init(
-      blank: try attributes.int("blank", default: 0), zeroInfinity: try attributes.flag("zero_infinity", default: false))
+      blank: try attributes.int("blank", default: 0), zeroInfinity: try attributes.flag("zero_infinity", default: false)
+    )
     guard blank >= 0 else { throw LigatureError(.attribute, "attribute 'blank' is \(blank), but must name a class") }
   }
 
@@ -66,7 +67,8 @@ public struct CTCLoss: Operator {
   public func cost(_ context: InferenceContext, outputs: [TensorType]) -> Cost { CTCLoss.cost(context, outputs) }
 
   fileprivate static func cost(_ context: InferenceContext, _ outputs: [TensorType]) -> Cost {
-    guard let x = context.optional(0)?.sizes, let targets = context.optional(1)?.sizes, x.count == 3, targets.count == 2,
+    guard let x = context.optional(0)?.sizes, let targets = context.optional(1)?.sizes, x.count == 3,
+      targets.count == 2,
       let steps = try? Checked.multiply(x[0], x[1]), let states = try? Checked.multiply(targets[1], 8),
       let work = try? Checked.multiply(steps, states)
     else { return .moving(context.inputs, outputs) }

@@ -111,8 +111,8 @@ public struct ConvWeightGradient: Operator {
   }
 }
 
-/// The derivative of a convolution by its input: `gradient [N, M, …], weights [M, C / group, k…], shape int64 → [N, C, …]`,
-/// the last given by `shape`. A transposed convolution whose result may have sizes that only running tells.
+/// The derivative of a convolution by its input: `gradient [N, M, …], weights [M, C / group, k…], shape int64 →
+/// [N, C, …]`, the last given by `shape`. A transposed convolution whose result may have sizes that only running tells.
 public struct ConvInputGradient: Operator {
   public static let names = [OperatorName("ConvInputGradient", domain: "ligature")]
   public var name: OperatorName { ConvInputGradient.names[0] }

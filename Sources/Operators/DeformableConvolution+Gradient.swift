@@ -36,14 +36,17 @@ public struct DeformConvGradient: Operator {
       throw LigatureError(.shape, "the gradient is \(g), but the convolution gives \(y)")
     }
     var mask = offsets
-    mask.shape = try context.optional(3)?.shape ?? offsets.shape.map {
-      [$0[0], try $0[1].dividedRoundingDown(by: 2), $0[2], $0[3]]
-    }
+    mask.shape =
+      try context.optional(3)?.shape
+      ?? offsets.shape.map {
+        [$0[0], try $0[1].dividedRoundingDown(by: 2), $0[2], $0[3]]
+      }
     return [x, w, offsets, mask]
   }
 
   public func cost(_ context: InferenceContext, outputs: [TensorType]) -> Cost {
-    guard let g = context.optional(4)?.sizes, let w = context.optional(1)?.sizes, let count = try? Checked.elementCount(g),
+    guard let g = context.optional(4)?.sizes, let w = context.optional(1)?.sizes,
+      let count = try? Checked.elementCount(g),
       let taps = try? Checked.elementCount(Array(w.dropFirst())), let work = try? Checked.multiply(count, taps),
       let both = try? Checked.multiply(work, 2)
     else { return .moving(context.inputs, outputs) }

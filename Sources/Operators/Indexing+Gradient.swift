@@ -31,7 +31,8 @@ extension GatherND: Differentiable {
   public func gradient(_ context: GradientContext, into builder: inout GraphBuilder) throws -> [ValueID?] {
     guard batchDimensions == 0 else {
       throw LigatureError(
-        .unsupported, "GatherND has no gradient rule with batch_dims \(batchDimensions); put the batch into the indices")
+        .unsupported, "GatherND has no gradient rule with batch_dims \(batchDimensions); put the batch into the indices"
+      )
     }
     let zeros = try builder.zeros(like: context.input(0))
     return [try builder.append(Scatter(.slices, .add), [zeros, context.input(1), context.cotangent()]), nil]
@@ -49,7 +50,9 @@ extension Scatter: Differentiable {
     if context.needs(0) {
       results[0] = g
       // What was replaced no longer counts.
-      if reduction == .none { results[0] = try builder.append(Scatter(kind), [g, indices, builder.zeros(like: updates)]) }
+      if reduction == .none {
+        results[0] = try builder.append(Scatter(kind), [g, indices, builder.zeros(like: updates)])
+      }
     }
     if context.needs(2) {
       switch kind {
@@ -97,7 +100,9 @@ extension Slice: Differentiable {
 
   /// What a slice by steps of 1 left away of a tensor of known sizes, before and after each axis.
   private func pads(_ context: GradientContext, _ builder: GraphBuilder) throws -> [Int]? {
-    func list(_ index: Int) throws -> [Int]? { try context.optional(index).flatMap { try builder.graph[$0].tensor?.integers() } }
+    func list(_ index: Int) throws -> [Int]? {
+      try context.optional(index).flatMap { try builder.graph[$0].tensor?.integers() }
+    }
     guard let sizes = try builder.type(context.input(0)).sizes, let starts = try list(1), let ends = try list(2) else {
       return nil
     }
@@ -109,8 +114,8 @@ extension Slice: Differentiable {
   }
 }
 
-/// The adjoint of `Slice`: `[…], shape int64 [rank], starts, ends, axes?, steps? → […]` of that shape, the input where it
-/// was sliced from and zeros elsewhere.
+/// The adjoint of `Slice`: `[…], shape int64 [rank], starts, ends, axes?, steps? → […]` of that shape, the input where
+/// it was sliced from and zeros elsewhere.
 public struct SliceGradient: Operator {
   public static let names = [OperatorName("SliceGradient", domain: "ligature")]
   public var name: OperatorName { SliceGradient.names[0] }

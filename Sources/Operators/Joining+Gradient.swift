@@ -24,7 +24,8 @@ extension Concat: Differentiable {
 extension Split: Differentiable {
   public func gradient(_ context: GradientContext, into builder: inout GraphBuilder) throws -> [ValueID?] {
     guard !context.outputs.contains(where: { $0 == nil }) else {
-      throw LigatureError(.unsupported, "Split has no gradient rule while one of its pieces is left out; name all of them")
+      throw LigatureError(
+        .unsupported, "Split has no gradient rule while one of its pieces is left out; name all of them")
     }
     let pieces = try context.outputs.indices.map { index in
       try context.optionalCotangent(index) ?? builder.zeros(like: context.output(index))
@@ -70,7 +71,9 @@ extension Pad: Differentiable {
 extension BlockShuffle: Differentiable {
   public func gradient(_ context: GradientContext, into builder: inout GraphBuilder) throws -> [ValueID?] {
     let g = try context.cotangent()
-    guard kind == .depthToSpace else { return [try builder.append(BlockShuffle(.depthToSpace, blockSize: blockSize), [g])] }
+    guard kind == .depthToSpace else {
+      return [try builder.append(BlockShuffle(.depthToSpace, blockSize: blockSize), [g])]
+    }
     let deep = try builder.append(BlockShuffle(.spaceToDepth, blockSize: blockSize), [g])
     guard mode == .columnRowDepth else { return [deep] }
     // The block is the outer part of the channels; it belongs inside.

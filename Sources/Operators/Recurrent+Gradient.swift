@@ -27,20 +27,19 @@ extension Recurrent: Differentiable {
   fileprivate func expectPlain() throws {
     let usual = (0..<direction.count).flatMap { _ in cell.activations }
     let what: String? =
-      if cell == .rnn { "in an RNN; use LSTM or GRU" }
-      else if cell == .gru, !linearBeforeReset { "with linear_before_reset = 0; PyTorch's GRU has 1" }
-      else if activations != usual { "with other activations than Sigmoid and Tanh" }
-      else if clip != nil { "with clip" }
-      else if inputForget { "with input_forget" }
-      else { nil }
+      if cell == .rnn { "in an RNN; use LSTM or GRU" } else if cell == .gru, !linearBeforeReset {
+        "with linear_before_reset = 0; PyTorch's GRU has 1"
+      } else if activations != usual { "with other activations than Sigmoid and Tanh" } else if clip != nil {
+        "with clip"
+      } else if inputForget { "with input_forget" } else { nil }
     if let what { throw LigatureError(.unsupported, "\(name) has no gradient rule \(what)") }
   }
 }
 
 /// Back-propagation through time, for `LSTM` and `GRU` with their usual activations.
 ///
-/// Inputs: those of the layer (X, W, R, B?, sequence_lens?, initial_h?, initial_c?), its result Y, and the gradients of Y,
-/// Y_h and Y_c, each optional. Outputs, each optional: the gradients of X, W, R, B, initial_h and initial_c.
+/// Inputs: those of the layer (X, W, R, B?, sequence_lens?, initial_h?, initial_c?), its result Y, and the gradients of
+/// Y, Y_h and Y_c, each optional. Outputs, each optional: the gradients of X, W, R, B, initial_h and initial_c.
 public struct RecurrentGradient: Operator {
   public static let names = [
     OperatorName("LSTMGradient", domain: "ligature"), OperatorName("GRUGradient", domain: "ligature"),
@@ -51,7 +50,8 @@ public struct RecurrentGradient: Operator {
 
   public init(_ forward: Recurrent) { self.forward = forward }
   public init(name: OperatorName, attributes: Attributes) throws {
-    forward = try Recurrent(name: OperatorName(name == RecurrentGradient.names[0] ? "LSTM" : "GRU"), attributes: attributes)
+    forward = try Recurrent(
+      name: OperatorName(name == RecurrentGradient.names[0] ? "LSTM" : "GRU"), attributes: attributes)
     try forward.expectPlain()
   }
   public var attributes: Attributes { forward.attributes }

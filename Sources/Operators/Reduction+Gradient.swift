@@ -13,7 +13,8 @@ extension Reduce: Differentiable {
     case .max, .min:
       // Equal extremes share the gradient.
       let hits = try builder.cast(builder.binary(.equal, x, narrow), to: builder.type(x).element)
-      let total = try restored(builder.append(Reduce(.sum, like: self), [hits, context.optional(1)]), context, &builder)
+      let total = try restored(
+        builder.append(Reduce(.sum, like: self), [hits, context.optional(1)]), context, &builder)
       return [try builder.multiply(hits, builder.divide(g, total))]
     case .l1: return [try builder.multiply(g, builder.unary(.sign, x))]
     case .l2:
@@ -26,7 +27,8 @@ extension Reduce: Differentiable {
     case .logSumExp: return [try builder.multiply(g, builder.unary(.exp, builder.subtract(x, narrow)))]
     case .prod:
       throw LigatureError(
-        .unsupported, "ReduceProd has no gradient rule, since the quotient of product and factor fails at zeros; "
+        .unsupported,
+        "ReduceProd has no gradient rule, since the quotient of product and factor fails at zeros; "
           + "write it as Exp of ReduceSum of Log")
     }
   }
@@ -52,6 +54,9 @@ extension Reduce: Differentiable {
 
 extension CumSum: Differentiable {
   public func gradient(_ context: GradientContext, into builder: inout GraphBuilder) throws -> [ValueID?] {
-    [try builder.append(CumSum(exclusive: isExclusive, reversed: !isReversed), [context.cotangent(), context.input(1)]), nil]
+    [
+      try builder.append(
+        CumSum(exclusive: isExclusive, reversed: !isReversed), [context.cotangent(), context.input(1)]), nil,
+    ]
   }
 }

@@ -81,7 +81,8 @@ import Testing
       name: "beside")
     let product = try graph.append(Binary(.mul), [order, w], name: "product")
     let dead = try graph.append(
-      Opaque(name: OperatorName("Sort"), attributes: Attributes(), declaredTypes: [TensorType(.float32, [4])]), [product],
+      Opaque(name: OperatorName("Sort"), attributes: Attributes(), declaredTypes: [TensorType(.float32, [4])]),
+      [product],
       name: "dead")
     let loss = try mean(&graph, product)
     let before = graph.nodeCount

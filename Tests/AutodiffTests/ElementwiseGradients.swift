@@ -3,7 +3,9 @@ import TensorCore
 import TestSupport
 import Testing
 
-private func unary(_ type: String, _ low: Float, _ high: Float, _ attributes: [String: Attribute] = [:]) throws -> GradientCase {
+private func unary(_ type: String, _ low: Float, _ high: Float, _ attributes: [String: Attribute] = [:]) throws
+  -> GradientCase
+{
   try GradientCase(type, "", attributes, [.random([3, 5], low, high)])
 }
 
@@ -30,7 +32,8 @@ private func unary(_ type: String, _ low: Float, _ high: Float, _ attributes: [S
       try sample("Relu"), try sample("LeakyRelu", ["alpha": .float(0.2)]), try sample("Abs"), try sample("Sign"),
       try sample("Elu", ["alpha": .float(1.3)]), try sample("Selu"), try sample("Celu", ["alpha": .float(0.7)]),
       try sample("HardSigmoid", gap: 0.37), try sample("HardSwish", gap: 0.37), try sample("Shrink", gap: 0.3),
-      try sample("ThresholdedRelu", ["alpha": .float(0.5)]), try sample("Floor", gap: 0.5), try sample("Ceil", gap: 0.5),
+      try sample("ThresholdedRelu", ["alpha": .float(0.5)]), try sample("Floor", gap: 0.5),
+      try sample("Ceil", gap: 0.5),
       try sample("Round", gap: 0.5), try sample("Identity"),
     ]
   }
@@ -66,7 +69,9 @@ private func unary(_ type: String, _ low: Float, _ high: Float, _ attributes: [S
     return cases
   }
 
-  @Test("smooth functions", arguments: try smoothCases()) func smooth(_ sample: GradientCase) throws { try checkGradient(sample) }
+  @Test("smooth functions", arguments: try smoothCases()) func smooth(_ sample: GradientCase) throws {
+    try checkGradient(sample)
+  }
   @Test("functions with kinks", arguments: try kinkedCases()) func kinked(_ sample: GradientCase) throws {
     try checkGradient(sample)
   }

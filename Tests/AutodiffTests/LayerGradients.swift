@@ -5,7 +5,9 @@ import Testing
 
 @Suite("Gradients of layers") struct LayerGradients {
   static func convolutionsCases() throws -> [GradientCase] {
-    func conv(_ name: String, _ x: [Int], _ w: [Int], _ attributes: [String: [Int64]], group: Int64 = 1) throws -> GradientCase {
+    func conv(_ name: String, _ x: [Int], _ w: [Int], _ attributes: [String: [Int64]], group: Int64 = 1) throws
+      -> GradientCase
+    {
       var all = attributes.mapValues(Attribute.ints)
       all["group"] = .int(group)
       return try GradientCase("Conv", name, all, [.random(x), .random(w, seed: 3), .random([w[0]])])
@@ -15,7 +17,8 @@ import Testing
     ) throws -> GradientCase {
       var all = attributes.mapValues(Attribute.ints)
       all["group"] = .int(group)
-      return try GradientCase("ConvTranspose", name, all, [.random(x), .random(w, seed: 3), .random([w[1] * Int(group)])])
+      return try GradientCase(
+        "ConvTranspose", name, all, [.random(x), .random(w, seed: 3), .random([w[1] * Int(group)])])
     }
     var cases = [
       try conv("3x3", [2, 3, 5, 6], [4, 3, 3, 3], ["pads": [1, 1, 1, 1]]),
@@ -30,7 +33,9 @@ import Testing
       try conv("pads larger than the kernel", [1, 1, 3, 3], [1, 1, 2, 2], ["pads": [3, 2, 2, 3]]),
       try conv("many channels", [2, 20, 6, 6], [70, 20, 3, 3], ["pads": [1, 1, 1, 1]]),
       try transposed("2x2", [2, 3, 3, 4], [3, 2, 2, 2], ["strides": [2, 2]]),
-      try transposed("output padding", [1, 2, 3, 3], [2, 3, 3, 3], ["strides": [2, 2], "pads": [1, 1, 1, 1], "output_padding": [1, 0]]),
+      try transposed(
+        "output padding", [1, 2, 3, 3], [2, 3, 3, 3],
+        ["strides": [2, 2], "pads": [1, 1, 1, 1], "output_padding": [1, 0]]),
       try transposed("groups", [1, 4, 3, 3], [4, 2, 3, 3], ["pads": [1, 0, 0, 1]], group: 2),
       try transposed("dilations", [1, 2, 4, 4], [2, 2, 2, 3], ["dilations": [2, 2], "strides": [1, 2]]),
     ]
@@ -74,7 +79,9 @@ import Testing
 
   static func poolingCases() throws -> [GradientCase] {
     let x = try Tensor.distinct([2, 3, 6, 7], gap: 0.2)
-    func pool(_ type: String, _ name: String, _ lists: [String: [Int64]], _ flags: [String: Int64] = [:]) throws -> GradientCase {
+    func pool(_ type: String, _ name: String, _ lists: [String: [Int64]], _ flags: [String: Int64] = [:]) throws
+      -> GradientCase
+    {
       let attributes = lists.mapValues(Attribute.ints).merging(flags.mapValues(Attribute.int)) { $1 }
       return try GradientCase(type, name, attributes, [x])
     }
@@ -95,7 +102,8 @@ import Testing
     cases += [try GradientCase("GlobalAveragePool", "", [x]), try GradientCase("GlobalMaxPool", "", [x])]
     cases += cases.map(\.symbolic)
     cases.append(
-      try GradientCase("MaxPool", "one axis", ["kernel_shape": .ints([3]), "pads": .ints([1, 1])], [.distinct([2, 2, 7])]))
+      try GradientCase(
+        "MaxPool", "one axis", ["kernel_shape": .ints([3]), "pads": .ints([1, 1])], [.distinct([2, 2, 7])]))
     return cases
   }
 
@@ -104,16 +112,22 @@ import Testing
       let channels = [shape[1]]
       return try GradientCase(
         "BatchNormalization", name, ["training_mode": .int(training ? 1 : 0), "epsilon": .float(1e-3)],
-        [.random(shape, -2, 2), .random(channels, 0.5, 2), .random(channels), .random(channels), .random(channels, 0.5, 2)],
+        [
+          .random(shape, -2, 2), .random(channels, 0.5, 2), .random(channels), .random(channels),
+          .random(channels, 0.5, 2),
+        ],
         fixed: [3, 4], outputs: training ? [true, true, true] : [true], projected: [0], tolerance: 2e-3)
     }
     var cases = [
       try batch("training", [3, 2, 4, 5], training: true), try batch("training, rank 2", [8, 3], training: true),
       try batch("training, one axis", [3, 4, 7], training: true), try batch("frozen", [3, 2, 4, 5], training: false),
-      try GradientCase("LayerNormalization", "last axis", [.random([2, 3, 8], -2, 2), .random([8], 0.5, 2), .random([8])]),
       try GradientCase(
-        "LayerNormalization", "two axes, no bias", ["axis": .int(1)], [.random([3, 2, 5], -2, 2), .random([2, 5], 0.5, 2)]),
-      try GradientCase("InstanceNormalization", "", [.random([2, 3, 4, 5], -2, 2), .random([3], 0.5, 2), .random([3])]),
+        "LayerNormalization", "last axis", [.random([2, 3, 8], -2, 2), .random([8], 0.5, 2), .random([8])]),
+      try GradientCase(
+        "LayerNormalization", "two axes, no bias", ["axis": .int(1)],
+        [.random([3, 2, 5], -2, 2), .random([2, 5], 0.5, 2)]),
+      try GradientCase(
+        "InstanceNormalization", "", [.random([2, 3, 4, 5], -2, 2), .random([3], 0.5, 2), .random([3])]),
     ]
     cases += cases.map(\.symbolic)
     return cases
@@ -125,7 +139,9 @@ import Testing
   @Test("deformable convolutions", arguments: try deformableCases()) func deformable(_ sample: GradientCase) throws {
     try checkGradient(sample)
   }
-  @Test("pooling", arguments: try poolingCases()) func pooling(_ sample: GradientCase) throws { try checkGradient(sample) }
+  @Test("pooling", arguments: try poolingCases()) func pooling(_ sample: GradientCase) throws {
+    try checkGradient(sample)
+  }
   @Test("normalisation", arguments: try normalisationCases()) func normalisation(_ sample: GradientCase) throws {
     try checkGradient(sample)
   }

@@ -13,7 +13,8 @@ import Testing
       _ cell: String, _ name: String, direction: String = "forward", bias: Bool = true, lengths: [Int32]? = nil,
       states: Bool = false, layout: Int64 = 0, outputs: [Bool]? = nil, projected: Set<Int>? = nil, hidden: Int = 5
     ) throws -> GradientCase {
-      let gates = cell == "LSTM" ? 4 : 3, d = direction == "bidirectional" ? 2 : 1
+      let gates = cell == "LSTM" ? 4 : 3
+      let d = direction == "bidirectional" ? 2 : 1
       let (batch, steps, input) = (3, 4, 6)
       var attributes: [String: Attribute] = [
         "direction": .string(direction), "hidden_size": .int(Int64(hidden)), "layout": .int(layout),
@@ -59,14 +60,16 @@ import Testing
       return try GradientCase(
         "CTCLoss", name, ["blank": .int(blank)],
         [
-          .random([7, n, 5], -3, -0.5), integers(flat, [n, targets[0].count]), integers(inputs, [n]), integers(lengths, [n]),
+          .random([7, n, 5], -3, -0.5), integers(flat, [n, targets[0].count]), integers(inputs, [n]),
+          integers(lengths, [n]),
         ], domain: "ligature")
     }
     return [
       try ctc("plain", [[1, 2, 3], [4, 1, 2]], lengths: [3, 3], inputs: [7, 7]),
       try ctc("repeated labels", [[1, 1, 2], [3, 3, 3]], lengths: [3, 3], inputs: [7, 6]),
       try ctc("lengths", [[1, 2, 0], [4, 0, 0], [0, 0, 0]], lengths: [2, 1, 0], inputs: [7, 3, 5]),
-      try ctc("last class blank, int32", [[1, 0, 3], [2, 2, 0]], lengths: [3, 2], inputs: [7, 4], blank: 4, wide: false),
+      try ctc(
+        "last class blank, int32", [[1, 0, 3], [2, 2, 0]], lengths: [3, 2], inputs: [7, 4], blank: 4, wide: false),
       try ctc("plain", [[1, 2, 3], [4, 1, 2]], lengths: [3, 3], inputs: [7, 7]).symbolic,
     ]
   }
@@ -124,7 +127,9 @@ import Testing
       }
     }
     cases.append(
-      try GradientCase("GridSample", "nearest", ["mode": .string("nearest")], [.random([2, 3, 5, 4]), grid(false, past: 0.1)], step: 1.0 / 64))
+      try GradientCase(
+        "GridSample", "nearest", ["mode": .string("nearest")], [.random([2, 3, 5, 4]), grid(false, past: 0.1)],
+        step: 1.0 / 64))
     cases.append(cases[0].symbolic)
     return cases
   }
@@ -134,7 +139,9 @@ import Testing
   }
   @Test("CTC loss", arguments: try ctcCases()) func ctc(_ sample: GradientCase) throws { try checkGradient(sample) }
   @Test("resize", arguments: try resizeCases()) func resize(_ sample: GradientCase) throws { try checkGradient(sample) }
-  @Test("grid sampling", arguments: try gridCases()) func grid(_ sample: GradientCase) throws { try checkGradient(sample) }
+  @Test("grid sampling", arguments: try gridCases()) func grid(_ sample: GradientCase) throws {
+    try checkGradient(sample)
+  }
 
   @Test("a sequence without alignment", arguments: [true, false]) func unalignable(_ zero: Bool) throws {
     var graph = Graph()
@@ -153,7 +160,9 @@ import Testing
   }
 
   @Test("labels and lengths out of range are refused while running") func outOfRange() throws {
-    for (targets, inputs, labels) in [([1, 3], 2, 2), ([1, -1], 2, 2), ([1, 2], 3, 2), ([1, 2], 2, 3), ([1, 2], -1, 1)] {
+    for (targets, inputs, labels) in [
+      ([1, 3], 2, 2), ([1, -1], 2, 2), ([1, 2], 3, 2), ([1, 2], 2, 3), ([1, 2], -1, 1),
+    ] {
       var graph = Graph()
       let x = try graph.addInput("x", TensorType(.float32, sizes: [2, 1, 3]))
       let lists = [try Tensor.integers(targets, [1, 2]), try .integers([inputs]), try .integers([labels])]

@@ -21,7 +21,8 @@ import Testing
     cases += [
       try GradientCase("ReduceLogSum", "", [.random([3, 4], 0.5, 2), .integers([1])], constants: [1]),
       try GradientCase("CumSum", "", [x, Tensor(scalar: Int64(1))], constants: [1]),
-      try GradientCase("CumSum", "", ["exclusive": .int(1), "reverse": .int(1)], [x, Tensor(scalar: Int64(2))], constants: [1]),
+      try GradientCase(
+        "CumSum", "", ["exclusive": .int(1), "reverse": .int(1)], [x, Tensor(scalar: Int64(2))], constants: [1]),
       try GradientCase("Softmax", "inner", ["axis": .int(-1)], [.random([3, 4], -2, 2)]),
       try GradientCase("Softmax", "outer", ["axis": .int(0)], [.random([3, 4], -2, 2)]),
       try GradientCase("LogSoftmax", "inner", ["axis": .int(2)], [.random([2, 3, 4], -2, 2)]).symbolic,
@@ -41,12 +42,14 @@ import Testing
     ]
     cases += cases.map(\.symbolic)
     for (transA, transB) in [(0, 0), (0, 1), (1, 0), (1, 1)] {
-      let a = transA == 0 ? [3, 4] : [4, 3], b = transB == 0 ? [4, 5] : [5, 4]
+      let a = transA == 0 ? [3, 4] : [4, 3]
+      let b = transB == 0 ? [4, 5] : [5, 4]
       let attributes: [String: Attribute] = [
         "transA": .int(Int64(transA)), "transB": .int(Int64(transB)), "alpha": .float(0.5), "beta": .float(2),
       ]
       cases.append(
-        try GradientCase("Gemm", "\(transA)\(transB)", attributes, [.random(a), .random(b), .random(transA == 0 ? [5] : [3, 1])]))
+        try GradientCase(
+          "Gemm", "\(transA)\(transB)", attributes, [.random(a), .random(b), .random(transA == 0 ? [5] : [3, 1])]))
     }
     return cases
   }
@@ -59,28 +62,33 @@ import Testing
       try GradientCase("Squeeze", "", [.random([2, 1, 3, 1]), .integers([1, -1])], constants: [1]),
       try GradientCase("Unsqueeze", "", [x, .integers([0, -1])], constants: [1]),
       try GradientCase("Flatten", "", ["axis": .int(2)], [x]),
-      try GradientCase("Transpose", "", ["perm": .ints([2, 0, 1])], [x]), try GradientCase("Transpose", "reversed", [x]),
+      try GradientCase("Transpose", "", ["perm": .ints([2, 0, 1])], [x]),
+      try GradientCase("Transpose", "reversed", [x]),
       try GradientCase("Expand", "", [.random([3, 1]), .integers([2, 3, 4])], constants: [1]),
       try GradientCase("Concat", "", ["axis": .int(1)], [x, .random([2, 1, 4]), .random([2, 2, 4])]),
       try GradientCase("Split", "equal", ["axis": .int(2), "num_outputs": .int(2)], [x], outputs: [true, true]),
-      try GradientCase("Split", "sizes", ["axis": .int(1)], [x, .integers([1, 2])], constants: [1], outputs: [true, true]),
+      try GradientCase(
+        "Split", "sizes", ["axis": .int(1)], [x, .integers([1, 2])], constants: [1], outputs: [true, true]),
       try GradientCase(
         "Split", "one piece unused", ["axis": .int(1)], [x, .integers([1, 2])], constants: [1], outputs: [true, true],
         projected: [1]),
-      try GradientCase("Slice", "", [x, .integers([1, 1]), .integers([2, 4]), .integers([0, 2])], constants: [1, 2, 3]),
+      try GradientCase(
+        "Slice", "", [x, .integers([1, 1]), .integers([2, 4]), .integers([0, 2])], constants: [1, 2, 3]),
       try GradientCase(
         "Slice", "backwards by two", [x, .integers([-1]), .integers([-100]), .integers([2]), .integers([-2])],
         constants: [1, 2, 3, 4]),
       try GradientCase("Pad", "", [x, .integers([0, 1, 2, 1, 0, 0])], constants: [1]),
       try GradientCase("Pad", "negative", [x, .integers([0, -1, 2, 1, 0, -1])], constants: [1]),
-      try GradientCase("Pad", "axes", [x, .integers([1, 2]), Tensor(scalar: Float(3)), .integers([-1])], constants: [1, 2, 3]),
+      try GradientCase(
+        "Pad", "axes", [x, .integers([1, 2]), Tensor(scalar: Float(3)), .integers([-1])], constants: [1, 2, 3]),
       try GradientCase("Tile", "", [x, .integers([2, 1, 3])], constants: [1]),
       try GradientCase("Trilu", "", [x], constants: []),
     ]
     cases += cases.map(\.symbolic)
     cases += [
       try GradientCase("DepthToSpace", "DCR", ["blocksize": .int(2)], [.random([2, 8, 3, 2])]),
-      try GradientCase("DepthToSpace", "CRD", ["blocksize": .int(2), "mode": .string("CRD")], [.random([2, 8, 3, 2])]),
+      try GradientCase(
+        "DepthToSpace", "CRD", ["blocksize": .int(2), "mode": .string("CRD")], [.random([2, 8, 3, 2])]),
       try GradientCase("SpaceToDepth", "", ["blocksize": .int(2)], [.random([2, 3, 4, 6])]),
     ]
     return cases
@@ -92,24 +100,29 @@ import Testing
     var cases = [
       try GradientCase("Gather", "rows, some twice", [x, again], constants: [1]),
       try GradientCase("Gather", "middle axis", ["axis": .int(1)], [x, .integers([3, 0, 3])], constants: [1]),
-      try GradientCase("Gather", "last axis, scalar", ["axis": .int(-1)], [x, Tensor(scalar: Int64(1))], constants: [1]),
+      try GradientCase(
+        "Gather", "last axis, scalar", ["axis": .int(-1)], [x, Tensor(scalar: Int64(1))], constants: [1]),
       try GradientCase("Gather", "int32, computed", ["axis": .int(1)], [x, Tensor([Int32(1), 1], [2])]),
       try GradientCase(
         "GatherElements", "", ["axis": .int(1)], [.random([2, 3]), .integers([0, 2, 2, -1], [2, 2])], constants: [1]),
-      try GradientCase("GatherND", "elements", [.random([2, 3]), .integers([0, 1, 1, 2, 0, 1], [3, 2])], constants: [1]),
+      try GradientCase(
+        "GatherND", "elements", [.random([2, 3]), .integers([0, 1, 1, 2, 0, 1], [3, 2])], constants: [1]),
       try GradientCase("GatherND", "slices", [x, .integers([2, 2, 0], [3, 1])], constants: [1]),
       try GradientCase(
-        "ScatterElements", "replacing", ["axis": .int(1)], [.random([2, 3]), .integers([0, 2], [2, 1]), .random([2, 1])],
+        "ScatterElements", "replacing", ["axis": .int(1)],
+        [.random([2, 3]), .integers([0, 2], [2, 1]), .random([2, 1])],
         constants: [1]),
       try GradientCase(
         "ScatterElements", "adding", ["reduction": .string("add")],
         [.random([2, 3]), .integers([0, 1, 0, 0, 1, 0], [2, 3]), .random([2, 3])], constants: [1]),
-      try GradientCase("ScatterND", "replacing", [x, .integers([2, 0], [2, 1]), .random([2, 4, 2])], constants: [1]),
+      try GradientCase(
+        "ScatterND", "replacing", [x, .integers([2, 0], [2, 1]), .random([2, 4, 2])], constants: [1]),
       try GradientCase(
         "ScatterND", "adding", ["reduction": .string("add")], [x, .integers([2, 2], [2, 1]), .random([2, 4, 2])],
         constants: [1]),
       try GradientCase(
-        "TopK", "largest", ["axis": .int(1)], [.distinct([3, 5]), .integers([2])], constants: [1], outputs: [true, true]),
+        "TopK", "largest", ["axis": .int(1)], [.distinct([3, 5]), .integers([2])], constants: [1],
+        outputs: [true, true]),
       try GradientCase(
         "TopK", "smallest, places unnamed", ["largest": .int(0)], [.distinct([3, 5]), .integers([3])], constants: [1],
         outputs: [true, false]),
@@ -121,7 +134,11 @@ import Testing
   @Test("reductions and softmax", arguments: try reductionsCases()) func reductions(_ sample: GradientCase) throws {
     try checkGradient(sample)
   }
-  @Test("products", arguments: try productsCases()) func products(_ sample: GradientCase) throws { try checkGradient(sample) }
+  @Test("products", arguments: try productsCases()) func products(_ sample: GradientCase) throws {
+    try checkGradient(sample)
+  }
   @Test("shapes", arguments: try shapesCases()) func shapes(_ sample: GradientCase) throws { try checkGradient(sample) }
-  @Test("indexing", arguments: try indexingCases()) func indexing(_ sample: GradientCase) throws { try checkGradient(sample) }
+  @Test("indexing", arguments: try indexingCases()) func indexing(_ sample: GradientCase) throws {
+    try checkGradient(sample)
+  }
 }

@@ -4,9 +4,9 @@
 #include "matmul.h"
 #include "pool.h"
 
-/// The derivative of deformable convolution (NCHW). Fill the first part (sizes are positive; `groups` divides `channels`
-/// and `filters`, `offset_groups` divides `channels`), call `lig_deform_conv_gradient_prepare`, keep the value: it holds
-/// no pointers.
+/// The derivative of deformable convolution (NCHW). Fill the first part (sizes are positive; `groups` divides
+/// `channels` and `filters`, `offset_groups` divides `channels`), call `lig_deform_conv_gradient_prepare`, keep the
+/// value: it holds no pointers.
 typedef struct {
   long batch, channels, height, width;
   long filters, kernel_h, kernel_w;

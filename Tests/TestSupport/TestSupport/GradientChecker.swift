@@ -96,8 +96,8 @@ public func checkGradient(_ sample: GradientCase) throws {
     of: graph, at: tensors, by: targets, tolerance: sample.tolerance, step: sample.step, "\(sample)")
 }
 
-/// Checks the derivatives of a graph's outputs by some of its inputs: a random projection of the outputs is differentiated
-/// by autodiff, and by central differences of fourth order along random directions, summed up in float64.
+/// Checks the derivatives of a graph's outputs by some of its inputs: a random projection of the outputs is
+/// differentiated by autodiff, and by central differences of fourth order along random directions, summed up in float64.
 ///
 /// - Parameters:
 ///   - targets: positions of the inputs.
@@ -137,7 +137,8 @@ public func checkGradient(
         moved[target] = try Tensor(values, x.shape)
         return try project(moved).value
       }
-      let near = try along(1) - along(-1), far = try along(2) - along(-2)
+      let near = try along(1) - along(-1)
+      let far = try along(2) - along(-2)
       let measured = (8 * near - far) / (12 * step)
       let (claimed, scale) = zip(slope, direction).reduce((0.0, 0.0)) {
         ($0.0 + Double($1.0) * Double($1.1), $0.1 + abs(Double($1.0) * Double($1.1)))
@@ -147,7 +148,8 @@ public func checkGradient(
       let error = abs(measured - claimed)
       #expect(
         error <= tolerance * max(scale, abs(measured)) + noise,
-        "\(what): input \(target), direction \(attempt): \(claimed) instead of \(measured) (scale \(scale), noise \(noise))")
+        "\(what): input \(target), direction \(attempt): \(claimed) instead of \(measured) (scale \(scale), noise \(noise))"
+      )
     }
   }
 }
@@ -157,14 +159,19 @@ public func checkGradient(
 private func lawfulGradients(
   _ graph: Graph, _ inputs: [Tensor], _ weights: [Tensor], _ targets: [Int], _ what: String
 ) throws -> [Tensor] {
-  var backward = Graph(name: graph.name)
-  backward = graph
+  var backward = graph
   let cotangents = try graph.outputs.enumerated().map { index, value in
     (value, try backward.addInput("cotangent\(index)", TensorType(weights[index].element, sizes: weights[index].shape)))
   }
   let values = targets.map { backward.inputs[$0] }
   let gradients = try pullBack(&backward, cotangents, to: values)
   try backward.verify()
+  // A training graph is a file as well: each node must survive export and import.
+  for id in backward.order {
+    let op = backward[id].op
+    let again = try OperatorSet.standard.decode(op.name, op.attributes)
+    #expect(again.map { describe($0.attributes) } == describe(op.attributes), "\(what): export changes \(op.name)")
+  }
   for (index, value) in values.enumerated() {
     guard let gradient = gradients[value] else {
       throw LigatureError(.usage, "\(what): there is no gradient of input \(targets[index])")
@@ -208,7 +215,9 @@ public struct SplitMix: RandomNumberGenerator, Sendable {
   }
 
   /// Even in -1...1.
-  public mutating func floats(_ count: Int) -> [Float] { (0..<count).map { _ in Float.random(in: -1...1, using: &self) } }
+  public mutating func floats(_ count: Int) -> [Float] {
+    (0..<count).map { _ in Float.random(in: -1...1, using: &self) }
+  }
   public mutating func below(_ count: Int) -> Int { Int.random(in: 0..<count, using: &self) }
 }
 

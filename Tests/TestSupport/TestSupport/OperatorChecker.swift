@@ -113,6 +113,6 @@ public func difference(_ produced: Tensor, _ expected: Tensor, _ tolerance: Floa
   return nil
 }
 
-private func describe(_ attributes: Attributes) -> String {
+func describe(_ attributes: Attributes) -> String {
   attributes.sortedNames.map { "\($0)=\(attributes[$0].map { "\($0)" } ?? "")" }.joined(separator: " ")
 }

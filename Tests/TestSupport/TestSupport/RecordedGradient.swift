@@ -36,7 +36,8 @@ public struct RecordedGradient: Sendable, CustomStringConvertible {
     outputs = try line.outputs.map { try $0?.tensor() }
     cotangents = try line.cotangents.map { try $0?.tensor() }
     gradients = Dictionary(
-      uniqueKeysWithValues: try line.gradients.compactMap { key, value in try Int(key).map { ($0, try value.tensor()) } })
+      uniqueKeysWithValues: try line.gradients.compactMap { key, value in try Int(key).map { ($0, try value.tensor()) }
+      })
     tolerance = line.tolerance
   }
 
@@ -80,7 +81,9 @@ public func compareWithRecord(_ sample: RecordedGradient, transform: (any Operat
   }
   let positions = sample.gradients.keys.sorted()
   let targets = try positions.map { position in
-    guard let value = values[position] else { throw LigatureError(.format, "input \(position) has a gradient, but is left out") }
+    guard let value = values[position] else {
+      throw LigatureError(.format, "input \(position) has a gradient, but is left out")
+    }
     return value
   }
   let gradients = try pullBack(&graph, cotangents, to: targets)
