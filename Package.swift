@@ -89,12 +89,16 @@ let package = Package(
     module(
       "PyTorchCheckpoint", path: "Converters/PyTorchCheckpoint", ["CZlib", "TensorCore", "TensorFiles"]),
     // The program
-    program("ligature", [
-      "Architectures", "GraphIR", "Imaging", "ONNXFormat", "Operators", "Passes", "PyTorchCheckpoint", "Runtime",
-      "TensorCore", "TensorFiles", .product(name: "ArgumentParser", package: "swift-argument-parser"),
-    ]),
+    program(
+      "ligature",
+      [
+        "Architectures", "GraphIR", "Imaging", "ONNXFormat", "Operators", "Passes", "PyTorchCheckpoint", "Runtime",
+        "TensorCore", "TensorFiles", .product(name: "ArgumentParser", package: "swift-argument-parser"),
+      ]),
     // Tests
-    module("TestSupport", path: "Tests/TestSupport/TestSupport", ["Autodiff", "CKernels", "GraphIR", "Operators", "Runtime", "TensorCore"]),
+    module(
+      "TestSupport", path: "Tests/TestSupport/TestSupport",
+      ["Autodiff", "CKernels", "GraphIR", "Operators", "Runtime", "TensorCore"]),
     .target(name: "CAllocationCounter", path: "Tests/TestSupport/CAllocationCounter"),
     tests("OperatorTests", ["CKernels", "GraphIR", "Operators", "Runtime", "TensorCore", "TestSupport"]),
     tests("KernelTests", ["CKernels", "COpenBLAS", "TestSupport"]),
@@ -107,9 +111,11 @@ let package = Package(
     tests("PyTorchCheckpointTests", ["PyTorchCheckpoint", "TensorCore", "TensorFiles"]),
     tests("ImagingTests", ["Imaging", "TensorCore"]),
     tests("ArchitecturesTests", ["Architectures", "Imaging", "TensorCore"]),
-    tests("ParityTests", [
-      "ligature", "CAllocationCounter", "GraphIR", "ONNXFormat", "Operators", "Runtime", "TensorCore", "TestSupport",
-    ]),
+    tests(
+      "ParityTests",
+      [
+        "ligature", "CAllocationCounter", "GraphIR", "ONNXFormat", "Operators", "Runtime", "TensorCore", "TestSupport",
+      ]),
     tests("ProgramTests", ["GraphIR", "Imaging", "ONNXFormat", "Operators", "TensorCore", "TensorFiles", "ligature"]),
   ],
   cLanguageStandard: .c11,

@@ -23,7 +23,8 @@ public struct OCRModel: Sendable {
     }
     guard recipe.task == task else {
       throw LigatureError(
-        .usage, "a model for \(task.rawValue) is needed here; '\(recipe.name.prefix(100))' is for \(recipe.task.rawValue)")
+        .usage,
+        "a model for \(task.rawValue) is needed here; '\(recipe.name.prefix(100))' is for \(recipe.task.rawValue)")
     }
     self.recipe = recipe
     self.function = function

@@ -34,7 +34,8 @@ extension Recipe {
 extension Recipe.Preprocess {
   func validate() throws {
     guard mean.count == 3, std.count == 3 else {
-      throw LigatureError(.format, "the recipe has \(mean.count) means and \(std.count) deviations; colours take 3 each")
+      throw LigatureError(
+        .format, "the recipe has \(mean.count) means and \(std.count) deviations; colours take 3 each")
     }
     for value in mean { try Recipe.require(value, in: -1e6...1e6, "mean") }
     for value in std { try Recipe.require(abs(value), in: 1e-6...1e6, "std (without its sign)") }
@@ -87,7 +88,8 @@ extension Recipe.Postprocess {
       try Recipe.require(value.labels.count, in: 1...360, "number of labels")
       try Recipe.require(value.threshold, in: 0...1, "postprocess.threshold")
       guard value.labels.allSatisfy({ $0 == "0" || $0 == "180" }) else {
-        throw LigatureError(.unsupported, "an angle classifier's labels are '0' and '180', not \(value.labels.prefix(8))")
+        throw LigatureError(
+          .unsupported, "an angle classifier's labels are '0' and '180', not \(value.labels.prefix(8))")
       }
     }
   }
@@ -99,7 +101,8 @@ extension Recipe.Dictionary {
 
   func validate() throws {
     guard (characters == nil) != (metadata == nil) else {
-      throw LigatureError(.format, "the recipe's dictionary takes either 'characters' or the name of a 'metadata' entry")
+      throw LigatureError(
+        .format, "the recipe's dictionary takes either 'characters' or the name of a 'metadata' entry")
     }
     let count = (characters?.count ?? 0) + (append?.count ?? 0)
     try Recipe.require(count, in: 0...Recipe.Dictionary.maximalCount, "number of characters")
@@ -114,7 +117,8 @@ extension Recipe.Dictionary {
       throw LigatureError(.format, "the recipe takes its dictionary from the metadata '\(key)', which the file lacks")
     }
     guard text.utf8.count <= Recipe.maximalByteCount else {
-      throw LigatureError(.limit, "the dictionary in the metadata '\(key)' is larger than \(Recipe.maximalByteCount) bytes")
+      throw LigatureError(
+        .limit, "the dictionary in the metadata '\(key)' is larger than \(Recipe.maximalByteCount) bytes")
     }
     return Recipe.Dictionary.lines(of: text) + (append ?? [])
   }

@@ -30,7 +30,10 @@ public struct Recipe: Codable, Sendable, Equatable {
 }
 
 extension Recipe {
-  public enum Channels: String, Codable, Sendable { case rgb = "RGB", bgr = "BGR" }
+  public enum Channels: String, Codable, Sendable {
+    case rgb = "RGB"
+    case bgr = "BGR"
+  }
 
   /// From pixels to what the model reads. With `scale`, NumPy's float32 pixels and float64 statistics are followed;
   /// with `divisor`, all is single precision: pixel / divisor, minus mean, divided by std.
@@ -144,7 +147,8 @@ extension Recipe {
   /// a value is out of its range.
   public init(json: String) throws {
     guard json.utf8.count <= Recipe.maximalByteCount else {
-      throw LigatureError(.limit, "the recipe has \(json.utf8.count) bytes; at most \(Recipe.maximalByteCount) are read")
+      throw LigatureError(
+        .limit, "the recipe has \(json.utf8.count) bytes; at most \(Recipe.maximalByteCount) are read")
     }
     do {
       self = try JSONDecoder().decode(Recipe.self, from: Data(json.utf8))

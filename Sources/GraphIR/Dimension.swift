@@ -94,7 +94,8 @@ extension Dimension {
     let count = try (self + (rest + .fixed(stride))).dividedRoundingDown(by: .fixed(stride))
     if case .fixed(let count) = count, count < 1, self != 0 {
       throw LigatureError(
-        .shape, "a window of \(extent) (kernel \(kernel), dilation \(dilation)) does not fit into \(self) + \(padding) padding")
+        .shape,
+        "a window of \(extent) (kernel \(kernel), dilation \(dilation)) does not fit into \(self) + \(padding) padding")
     }
     return count
   }

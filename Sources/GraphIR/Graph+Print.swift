@@ -32,7 +32,9 @@ extension Graph: CustomStringConvertible {
     if !node.captures.isEmpty { line += " captures (\(node.captures.map(reference).joined(separator: ", ")))" }
     let attributes = node.op.attributes
     if !attributes.isEmpty {
-      let parts = attributes.sortedNames.map { name in "\(name): \(attributes[name].map { $0.text(indent: indent) } ?? "")" }
+      let parts = attributes.sortedNames.map { name in
+        "\(name): \(attributes[name].map { $0.text(indent: indent) } ?? "")"
+      }
       line += " {\(parts.joined(separator: ", "))}"
     }
     if !node.name.isEmpty { line += "  # \(node.name)" }

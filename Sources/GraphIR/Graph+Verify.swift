@@ -28,7 +28,8 @@ extension Graph {
         }
         guard types[slot].isCompatible(with: self[output].type) else {
           throw LigatureError(
-            .type, "'\(self[output].name)' is recorded as \(self[output].type), but \(node.op.name) gives \(types[slot])",
+            .type,
+            "'\(self[output].name)' is recorded as \(self[output].type), but \(node.op.name) gives \(types[slot])",
             node: node.name)
         }
         defined.insert(output)

@@ -207,7 +207,8 @@ extension Graph {
     guard old != new else { return }
     guard self[new].type.isCompatible(with: self[old].type) else {
       throw LigatureError(
-        .type, "'\(self[old].name)' of type \(self[old].type) cannot be replaced by '\(self[new].name)' of \(self[new].type)")
+        .type,
+        "'\(self[old].name)' of type \(self[old].type) cannot be replaced by '\(self[new].name)' of \(self[new].type)")
     }
     for user in consumers[Int(old.index)] {
       guard var node = slots[Int(user.index)] else { continue }
@@ -228,7 +229,8 @@ extension Graph {
     for (slot, output) in node.outputs.enumerated() {
       guard let output, !types[slot].isCompatible(with: self[output].type) else { continue }
       throw LigatureError(
-        .type, "\(op.name) would change '\(self[output].name)' from \(self[output].type) to \(types[slot])", node: node.name)
+        .type, "\(op.name) would change '\(self[output].name)' from \(self[output].type) to \(types[slot])",
+        node: node.name)
     }
     for operand in Set(node.operands) { consumers[Int(operand.index)].removeAll { $0 == id } }
     node.op = op
@@ -250,7 +252,8 @@ extension Graph {
   /// Turns a node's result into a constant; the node goes with its last result.
   public mutating func fold(_ id: ValueID, to tensor: Tensor) throws {
     guard self[id].type.isCompatible(with: TensorType(tensor.element, sizes: tensor.shape)) else {
-      throw LigatureError(.type, "'\(self[id].name)' of type \(self[id].type) was folded to \(tensor.element)\(tensor.shape)")
+      throw LigatureError(
+        .type, "'\(self[id].name)' of type \(self[id].type) was folded to \(tensor.element)\(tensor.shape)")
     }
     let constant = try addConstant(freshName(self[id].name + ".folded"), tensor)
     try replace(id, with: constant)

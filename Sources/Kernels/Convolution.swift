@@ -170,7 +170,8 @@ struct ConvolutionGeometry {
     let rank = x.count - 2
     guard rank == 1 || rank == 2, w.count == x.count, y.count == x.count else {
       throw LigatureError(
-        .unsupported, "convolution of \(rank) spatial axes is not supported; 1 and 2 are, so reshape the input if possible")
+        .unsupported,
+        "convolution of \(rank) spatial axes is not supported; 1 and 2 are, so reshape the input if possible")
     }
     func pair(_ missing: Int, _ value: (Int) throws -> Int) rethrows -> Pair {
       rank == 1 ? (missing, try value(0)) : (try value(0), try value(1))

@@ -46,7 +46,8 @@ enum DeformableConvolutionKernels {
   ) throws -> ConvolutionGeometry {
     let geometry = try ConvolutionGeometry(op.window, input: x.shape, weights: w.shape, output: y.shape)
     guard geometry.input.0.multipliedReportingOverflow(by: geometry.input.1).partialValue <= Int(Int32.max) else {
-      throw LigatureError(.unsupported, "DeformConv takes planes of at most \(Int32.max) pixels; make the image smaller")
+      throw LigatureError(
+        .unsupported, "DeformConv takes planes of at most \(Int32.max) pixels; make the image smaller")
     }
     let taps = try Checked.multiply(op.offsetGroup, geometry.kernel.0 * geometry.kernel.1)
     guard offsets.shape == [x.shape[0], 2 * taps, y.shape[2], y.shape[3]],

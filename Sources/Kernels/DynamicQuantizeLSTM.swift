@@ -8,9 +8,13 @@ enum DynamicQuantizeLSTMKernels {
   }
 
   private static func prepare(_ op: DynamicQuantizeLSTM, _ context: KernelContext) throws -> Step {
-    let x = try context.input(0), w = try context.input(1), r = try context.input(2)
-    let wScale = try context.input(8), wZero = try context.input(9)
-    let rScale = try context.input(10), rZero = try context.input(11)
+    let x = try context.input(0)
+    let w = try context.input(1)
+    let r = try context.input(2)
+    let wScale = try context.input(8)
+    let wZero = try context.input(9)
+    let rScale = try context.input(10)
+    let rZero = try context.input(11)
     for (weights, scale, zero) in [(w, wScale, wZero), (r, rScale, rZero)] {
       guard [.int8, .uint8].contains(weights.element), zero.element == weights.element, scale.element == .float32,
         x.element == .float32

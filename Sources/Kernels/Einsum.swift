@@ -19,7 +19,8 @@ enum EinsumKernels {
     var factors = try zip(inputs, labels.operands).map { try EinsumFactor($0, $1) }
     while factors.count > 1 {
       let later = factors[2...].reduce(into: Set(labels.result)) { $0.formUnion($1.labels) }
-      let product = try program.multiply(factors[0], factors[1], needed: later, isLast: factors.count == 2, context.threads)
+      let product = try program.multiply(
+        factors[0], factors[1], needed: later, isLast: factors.count == 2, context.threads)
       factors.replaceSubrange(0..<2, with: [product])
     }
     try program.finish(factors[0])
@@ -58,7 +59,8 @@ private struct EinsumFactor {
     for (label, (size, step)) in zip(axes, zip(operand.shape, rowMajorStrides(operand.shape))) where size != 1 {
       if sizes[label] == nil { labels.append(label) }
       guard sizes[label] ?? size == size else {
-        throw LigatureError(.shape, "an operand has sizes \(sizes[label] ?? 0) and \(size) for one axis of the equation")
+        throw LigatureError(
+          .shape, "an operand has sizes \(sizes[label] ?? 0) and \(size) for one axis of the equation")
       }
       sizes[label] = size
       steps[label, default: 0] += step  // twice the same label: the diagonal
@@ -137,7 +139,8 @@ private struct EinsumProgram {
   ) throws -> EinsumFactor {
     for label in first.labels {
       guard let size = second.sizes[label], size != first.sizes[label] else { continue }
-      throw LigatureError(.shape, "an axis of the equation is \(first.sizes[label] ?? 0) in one operand, \(size) in another")
+      throw LigatureError(
+        .shape, "an axis of the equation is \(first.sizes[label] ?? 0) in one operand, \(size) in another")
     }
     var (a, b) = (try withoutLoneAxes(first, second, needed), try withoutLoneAxes(second, first, needed))
     // The operand whose axes come first in the result gives the rows.

@@ -157,7 +157,8 @@ public struct KernelTable: Sendable {
   public typealias Evaluate<O: Operator> = @Sendable (O, [Tensor?], KernelContext) throws -> [Tensor]
 
   private var preparers: [ObjectIdentifier: @Sendable (any Operator, KernelContext) throws -> Step] = [:]
-  private var evaluators: [ObjectIdentifier: @Sendable (any Operator, [Tensor?], KernelContext) throws -> [Tensor]] = [:]
+  private var evaluators: [ObjectIdentifier: @Sendable (any Operator, [Tensor?], KernelContext) throws -> [Tensor]] =
+    [:]
 
   public init() {}
 

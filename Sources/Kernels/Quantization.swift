@@ -23,7 +23,8 @@ enum QuantizationKernels {
 
   private static func prepareQuantize(_ op: QuantizeLinear, _ context: KernelContext) throws -> Step {
     let (x, scale, zero, y) = (
-      try context.input(0), try context.input(1), context.optional(2), try context.output())
+      try context.input(0), try context.input(1), context.optional(2), try context.output()
+    )
     guard x.element == .float32, scale.element == .float32, Set.quantized.contains(y.element),
       (zero?.element ?? y.element) == y.element
     else { throw context.unsupportedTypes(op) }
@@ -38,7 +39,8 @@ enum QuantizationKernels {
 
   private static func prepareDequantize(_ op: DequantizeLinear, _ context: KernelContext) throws -> Step {
     let (q, scale, zero, x) = (
-      try context.input(0), try context.input(1), context.optional(2), try context.output())
+      try context.input(0), try context.input(1), context.optional(2), try context.output()
+    )
     guard scale.element == .float32, Set.quantized.contains(q.element) || q.element == .int32,
       (zero?.element ?? q.element) == q.element
     else { throw context.unsupportedTypes(op) }

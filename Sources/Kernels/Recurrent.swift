@@ -9,7 +9,9 @@ enum RecurrentKernels {
   }
 
   private static func prepare(_ op: Recurrent, _ context: KernelContext) throws -> Step {
-    let x = try context.input(0), w = try context.input(1), r = try context.input(2)
+    let x = try context.input(0)
+    let w = try context.input(1)
+    let r = try context.input(2)
     for operand in [x, w, r, context.optional(3), context.optional(5), context.optional(6), context.optional(7)] {
       if let operand, operand.element != .float32 { throw context.unsupportedTypes(op) }
     }

@@ -4,7 +4,10 @@ import TensorCore
 /// How a window moves over the spatial axes: the attributes that Conv, ConvTranspose and ConvInteger share.
 public struct ConvolutionWindow: Sendable, Hashable {
   public enum AutoPad: String, CaseIterable, Sendable {
-    case notSet = "NOTSET", sameUpper = "SAME_UPPER", sameLower = "SAME_LOWER", valid = "VALID"
+    case notSet = "NOTSET"
+    case sameUpper = "SAME_UPPER"
+    case sameLower = "SAME_LOWER"
+    case valid = "VALID"
   }
 
   /// Empty lists stand for what ONNX says of attributes that are left out: the weights' sizes, ones, zeros.
@@ -34,7 +37,9 @@ public struct ConvolutionWindow: Sendable, Hashable {
     let ranks = [kernelShape.count, strides.count, dilations.count, pads.count / 2].filter { $0 > 0 }
     guard Set(ranks).count <= 1, pads.count % 2 == 0 else {
       throw LigatureError(
-        .attribute, "kernel_shape \(kernelShape), strides \(strides), dilations \(dilations) and pads \(pads) do not agree on the number of spatial axes")
+        .attribute,
+        "kernel_shape \(kernelShape), strides \(strides), dilations \(dilations) and pads \(pads) do not agree on the number of spatial axes"
+      )
     }
     guard autoPad == .notSet || pads.allSatisfy({ $0 == 0 }) else {
       throw LigatureError(.attribute, "pads \(pads) cannot be given together with auto_pad \(autoPad.rawValue)")

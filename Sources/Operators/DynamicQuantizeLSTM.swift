@@ -26,15 +26,20 @@ public struct DynamicQuantizeLSTM: Operator {
       let element = try context.input(weights).element
       try expect(element, in: [.int8, .uint8], what)
       try expect(context.input(scale).element, in: [.float32], "the scale of \(what)")
-      try expect(context.input(zero).element, in: element == .undefined ? [.int8, .uint8] : [element], "the zero point of \(what)")
+      try expect(
+        context.input(zero).element, in: element == .undefined ? [.int8, .uint8] : [element],
+        "the zero point of \(what)")
     }
     let (_, batch, input) = try layer.sequence(context)
-    let hidden = try hiddenDimension(context), count = Dimension.fixed(layer.direction.count)
+    let hidden = try hiddenDimension(context)
+    let count = Dimension.fixed(layer.direction.count)
     let gates = try 4 * hidden
     try layer.expect(context, 1, "W", [count, input, gates])
     try layer.expect(context, 2, "R", [count, hidden, gates])
     try layer.expect(context, 3, "B", [count, try 2 * gates])
-    for (index, what) in [(8, "the scale of W"), (9, "the zero point of W"), (10, "the scale of R"), (11, "the zero point of R")] {
+    for (index, what) in [
+      (8, "the scale of W"), (9, "the zero point of W"), (10, "the scale of R"), (11, "the zero point of R"),
+    ] {
       let isPerColumn = context.optional(index)?.rank == 2
       try layer.expect(context, index, what, isPerColumn ? [count, gates] : [count])
     }

@@ -89,7 +89,9 @@ public struct Einsum: Operator {
       most = max(most, hidden)
       return Einsum.expand(term, hidden)
     }
-    if let result { return Labels(operands: operands, result: Einsum.expand(result, result.ellipsis == nil ? 0 : most)) }
+    if let result {
+      return Labels(operands: operands, result: Einsum.expand(result, result.ellipsis == nil ? 0 : most))
+    }
     var counts: [UInt8: Int] = [:]
     for letter in terms.flatMap(\.letters) { counts[letter, default: 0] += 1 }
     let single = counts.filter { $0.value == 1 }.keys.sorted()

@@ -40,7 +40,9 @@ public struct MatMulInteger: Operator {
     for (index, operand, axis) in [(2, a, -2), (3, b, -1)] {
       guard let point = context.optional(index) else { continue }
       _ = try sharedElement([operand, point])
-      guard let count = point.shape?.last?.value, count != 1, let shape = operand.shape, shape.count >= 2 else { continue }
+      guard let count = point.shape?.last?.value, count != 1, let shape = operand.shape, shape.count >= 2 else {
+        continue
+      }
       guard point.rank == 1, shape[shape.count + axis].value ?? count == count else {
         throw LigatureError(.shape, "the zero points \(point) do not fit \(operand)")
       }
@@ -98,17 +100,20 @@ public struct Gemm: Operator {
     }
     let shape = [a[transposesA ? 1 : 0], b[transposesB ? 0 : 1]]
     if let c = context.optional(2)?.shape {
-      let fits = c.count <= 2 && zip(c.reversed(), shape.reversed()).allSatisfy { own, whole in
-        guard let own = own.value, let whole = whole.value else { return true }
-        return own == 1 || own == whole
-      }
+      let fits =
+        c.count <= 2
+        && zip(c.reversed(), shape.reversed()).allSatisfy { own, whole in
+          guard let own = own.value, let whole = whole.value else { return true }
+          return own == 1 || own == whole
+        }
       guard fits else { throw LigatureError(.shape, "\(c) does not broadcast to \(shape)") }
     }
     return [TensorType(element, shape)]
   }
 
   public func cost(_ context: InferenceContext, outputs: [TensorType]) -> Cost {
-    guard let a = context.optional(0)?.sizes, a.count == 2, let count = outputs.first?.sizes.flatMap({ try? Checked.elementCount($0) })
+    guard let a = context.optional(0)?.sizes, a.count == 2,
+      let count = outputs.first?.sizes.flatMap({ try? Checked.elementCount($0) })
     else { return .moving(context.inputs, outputs) }
     let k = a[transposesA ? 0 : 1]
     return .moving(context.inputs, outputs, multiplyAdds: count.multipliedReportingOverflow(by: k).partialValue)
@@ -117,7 +122,9 @@ public struct Gemm: Operator {
 
 // ── Shared ──────────────────────────────────────────────────────────────────
 private func productShape(_ a: TensorType, _ b: TensorType) throws -> [Dimension]? {
-  guard a.rank != 0, b.rank != 0 else { throw LigatureError(.rank, "cannot multiply \(a) by \(b): scalars have no axes") }
+  guard a.rank != 0, b.rank != 0 else {
+    throw LigatureError(.rank, "cannot multiply \(a) by \(b): scalars have no axes")
+  }
   guard let x = a.shape, let y = b.shape else { return nil }
   let (k, other) = (x[x.count - 1], y.count == 1 ? y[0] : y[y.count - 2])
   if let k = k.value, let other = other.value, k != other {
@@ -128,7 +135,8 @@ private func productShape(_ a: TensorType, _ b: TensorType) throws -> [Dimension
 }
 
 private func productCost(_ context: InferenceContext, _ outputs: [TensorType]) -> Cost {
-  guard let k = context.optional(0)?.sizes?.last, let count = outputs.first?.sizes.flatMap({ try? Checked.elementCount($0) })
+  guard let k = context.optional(0)?.sizes?.last,
+    let count = outputs.first?.sizes.flatMap({ try? Checked.elementCount($0) })
   else { return .moving(context.inputs, outputs) }
   return .moving(context.inputs, outputs, multiplyAdds: count.multipliedReportingOverflow(by: k).partialValue)
 }

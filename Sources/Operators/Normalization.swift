@@ -89,7 +89,8 @@ public struct LayerNormalization: Operator {
     for index in 1...2 {
       guard let operand = context.optional(index) else { continue }
       guard operand.isCompatible(with: normalized) else {
-        throw LigatureError(.shape, "input \(index) is \(operand), but must have the shape that is normalised: \(normalized)")
+        throw LigatureError(
+          .shape, "input \(index) is \(operand), but must have the shape that is normalised: \(normalized)")
       }
     }
     let reduced = shape[..<first] + Array(repeating: 1, count: shape.count - first)

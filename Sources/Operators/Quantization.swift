@@ -30,7 +30,9 @@ public struct QuantizationGrid: Sendable, Hashable {
   init(_ attributes: Attributes) throws {
     axis = try attributes.int("axis", default: 1)
     blockSize = try attributes.int("block_size", default: 0)
-    guard blockSize >= 0 else { throw LigatureError(.attribute, "block_size must not be negative, but is \(blockSize)") }
+    guard blockSize >= 0 else {
+      throw LigatureError(.attribute, "block_size must not be negative, but is \(blockSize)")
+    }
   }
 
   func write(to attributes: inout Attributes) {
@@ -40,8 +42,9 @@ public struct QuantizationGrid: Sendable, Hashable {
 
   /// Throws unless the scale (and zero point) fit x.
   func check(_ x: TensorType, scale: TensorType, zero: TensorType?) throws {
-    if let zero, let a = zero.shape, let b = scale.shape, zip(a, b).contains(where: { $0.value != nil && $1.value != nil && $0 != $1 })
-      || a.count != b.count
+    if let zero, let a = zero.shape, let b = scale.shape,
+      zip(a, b).contains(where: { $0.value != nil && $1.value != nil && $0 != $1 })
+        || a.count != b.count
     {
       throw LigatureError(.shape, "the scale \(scale) and the zero point \(zero) must have one shape")
     }

@@ -200,7 +200,8 @@ public struct Recurrent: Operator {
     guard let shape = try context.input(0).shape else { return (nil, nil, nil) }
     guard shape.count == 3 else {
       throw LigatureError(
-        .rank, "X must be \(batchFirst ? "[batch, steps, input]" : "[steps, batch, input]"), but has rank \(shape.count)")
+        .rank,
+        "X must be \(batchFirst ? "[batch, steps, input]" : "[steps, batch, input]"), but has rank \(shape.count)")
     }
     return batchFirst ? (shape[1], shape[0], shape[2]) : (shape[0], shape[1], shape[2])
   }
@@ -219,10 +220,12 @@ public struct Recurrent: Operator {
   /// Throws unless that input, if there, has those sizes as far as they are known.
   func expect(_ context: InferenceContext, _ index: Int, _ what: String, _ wanted: [Dimension?]) throws {
     guard let shape = context.optional(index)?.shape else { return }
-    let fits = shape.count == wanted.count && zip(shape, wanted).allSatisfy { found, wanted in
-      guard let a = found.value, let b = wanted?.value else { return true }
-      return a == b
-    }
+    let fits =
+      shape.count == wanted.count
+      && zip(shape, wanted).allSatisfy { found, wanted in
+        guard let a = found.value, let b = wanted?.value else { return true }
+        return a == b
+      }
     guard fits else {
       let sizes = wanted.map { $0?.description ?? "?" }.joined(separator: ", ")
       throw LigatureError(
@@ -233,7 +236,8 @@ public struct Recurrent: Operator {
   public func cost(_ context: InferenceContext, outputs: [TensorType]) -> Cost {
     guard let x = context.inputs.first??.sizes, x.count == 3, let r = context.optional(2)?.sizes, r.count == 3,
       let steps = try? Checked.multiply(x[0], x[1]), let rows = try? Checked.multiply(r[0], cell.gates),
-      let units = try? Checked.multiply(rows, hiddenSize ?? r[2]), let depth = try? Checked.add(x[2], hiddenSize ?? r[2]),
+      let units = try? Checked.multiply(rows, hiddenSize ?? r[2]),
+      let depth = try? Checked.add(x[2], hiddenSize ?? r[2]),
       let work = try? Checked.multiply(Checked.multiply(steps, units), depth)
     else { return .moving(context.inputs, outputs) }
     return .moving(context.inputs, outputs, multiplyAdds: work)

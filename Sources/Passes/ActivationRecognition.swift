@@ -14,7 +14,9 @@ public struct ActivationRecognition: Pass {
     var notes: [PassNote] = []
     for id in graph.order where graph.contains(id) {
       guard let output = graph[id].outputs.first, let output, graph[output].type.element == .float32 else { continue }
-      guard let (op, x) = recognize(output, graph), graph[x].type.isCompatible(with: graph[output].type) else { continue }
+      guard let (op, x) = recognize(output, graph), graph[x].type.isCompatible(with: graph[output].type) else {
+        continue
+      }
       let node = graph[id].name
       try graph.update(id, op: op, inputs: [x])
       notes.append(PassNote(.changed, node: node, "is \(op.name)"))

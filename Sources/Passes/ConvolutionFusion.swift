@@ -33,7 +33,9 @@ public struct ConvolutionFusion: Pass {
     guard graph[other].type == graph[output].type, graph[sum].type == graph[output].type else {
       return PassNote(.rejected, node: name, "the shapes of its operands are not known to be the same")
     }
-    if let producer = graph.producer(of: other), let theirs = positions[producer], let ours = positions[id], theirs > ours {
+    if let producer = graph.producer(of: other), let theirs = positions[producer], let ours = positions[id],
+      theirs > ours
+    {
       return PassNote(.rejected, node: name, "its other operand is made after \(node.name)")
     }
     let bias = node.inputs.count > 2 ? node.inputs[2] : nil

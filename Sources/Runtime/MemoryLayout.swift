@@ -63,7 +63,8 @@ public func layOut(_ lifetimes: [Lifetime], alignment: Int = Arena.alignment) th
   return MemoryLayout(offsets: best?.offsets ?? [], byteCount: best?.byteCount ?? 0, lowerBound: bound)
 }
 
-private func place(_ lifetimes: [Lifetime], _ sizes: [Int], in order: [Int]) throws -> (offsets: [Int], byteCount: Int) {
+private func place(_ lifetimes: [Lifetime], _ sizes: [Int], in order: [Int]) throws -> (offsets: [Int], byteCount: Int)
+{
   var offsets = [Int](repeating: 0, count: lifetimes.count)
   var placed: [Int] = []  // by offset
   var total = 0

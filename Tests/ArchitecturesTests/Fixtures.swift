@@ -1,7 +1,6 @@
+import Architectures
 import Foundation
 import TensorCore
-
-import Architectures
 
 enum Fixtures {
   static let root = URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent()

@@ -1,8 +1,7 @@
+import Architectures
 import Foundation
 import TensorCore
 import Testing
-
-import Architectures
 
 @Suite struct RecipeTests {
   static let names = ["ppocrv4-det", "ppocrv4-rec", "ppocrv4-cls"]

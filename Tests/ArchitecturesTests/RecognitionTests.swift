@@ -1,8 +1,7 @@
+import Architectures
 import Imaging
 import TensorCore
 import Testing
-
-import Architectures
 
 @Suite struct RecognitionTests {
   private struct CTCCase: Decodable {

@@ -1,8 +1,7 @@
+import Architectures
 import Imaging
 import TensorCore
 import Testing
-
-import Architectures
 
 /// What a model was given in the recorded run: shape, sums, and values at places spread over the tensor.
 private struct Summary: Decodable {
@@ -67,10 +66,18 @@ private final class Playback: TensorFunction, @unchecked Sendable {
     let levels = try Image.load(path: Fixtures.path("architectures/replay_map.png"))
     let map = try Tensor(levels.pixels.map { Float($0) / 255 }, [1, 1, levels.height, levels.width])
     let detector = Playback(
-      replay.detector.map { call in { try call.input.check($0, "detector"); return map } })
+      replay.detector.map { call in
+        {
+          try call.input.check($0, "detector")
+          return map
+        }
+      })
     let classifier = Playback(
       replay.classifier.enumerated().map { index, call in
-        { try call.input.check($0, "classifier \(index)"); return try Tensor(call.output.flatMap(\.self), [call.output.count, 2]) }
+        {
+          try call.input.check($0, "classifier \(index)")
+          return try Tensor(call.output.flatMap(\.self), [call.output.count, 2])
+        }
       })
     let recogniser = Playback(
       replay.recogniser.enumerated().map { index, call in

@@ -33,7 +33,8 @@ import Testing
   @Test("the test's shapes reach every algorithm") func coverage() {
     limited(to: UInt32(LIG_CPU_BLAS)) {
       // By OpenBLAS and by the plain kernels, which multiply what is small.
-      var seen = Set<UInt32>(), blas = Set<UInt32>()
+      var seen = Set<UInt32>()
+      var blas = Set<UInt32>()
       for seed in 0..<60 {
         var random = Random(UInt64(seed) + 1)
         var plan = randomConvolution(&random, seed)
@@ -62,7 +63,8 @@ import Testing
     }
     plan.dilation_h = random.chance(4) ? random.int(1...3) : 1
     plan.dilation_w = random.chance(4) ? random.int(1...3) : 1
-    let tall = (plan.kernel_h - 1) * plan.dilation_h + 1, wide = (plan.kernel_w - 1) * plan.dilation_w + 1
+    let tall = (plan.kernel_h - 1) * plan.dilation_h + 1
+    let wide = (plan.kernel_w - 1) * plan.dilation_w + 1
     plan.pad_top = kind >= 4 ? 0 : random.int(0...(tall - 1))
     plan.pad_left = kind >= 4 ? 0 : random.int(0...(wide - 1))
     plan.height = kind == 5 ? tall : tall + random.int(0...20)

@@ -21,8 +21,10 @@ import Testing
     let repeatsB = plan.b_is_packed != 0 || random.chance(2)
     plan.batch_rank = 1
     unsafe lig_matmul_set_batch(&plan, 0, batch, plan.m * plan.k, repeatsB ? 0 : plan.k * plan.n)
-    let a = random.floats(batch * plan.m * plan.k), b = random.floats((repeatsB ? 1 : batch) * plan.k * plan.n)
-    let bias = random.floats(plan.n), before = random.floats(batch * plan.m * plan.n)
+    let a = random.floats(batch * plan.m * plan.k)
+    let b = random.floats((repeatsB ? 1 : batch) * plan.k * plan.n)
+    let bias = random.floats(plan.n)
+    let before = random.floats(batch * plan.m * plan.n)
     var expected = (0..<before.count).map { bias[$0 % plan.n] + (plan.accumulates != 0 ? before[$0] : 0) }
     for index in 0..<batch {
       let (m, n, k) = (Int32(plan.m), Int32(plan.n), Int32(plan.k))

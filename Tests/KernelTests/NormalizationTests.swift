@@ -3,9 +3,12 @@ import Foundation
 import Testing
 
 @Suite("Normalisation kernels") struct NormalizationTests {
-  @Test("softmax agrees with double precision along any axis", arguments: [
-    (3, 40, 1), (2, 7, 19), (1, 5000, 1), (4, 3, 100), (1, 1, 5), (2, 17, 16), (5, 16, 3),
-  ]) func softmax(_ outer: Int, _ count: Int, _ inner: Int) {
+  @Test(
+    "softmax agrees with double precision along any axis",
+    arguments: [
+      (3, 40, 1), (2, 7, 19), (1, 5000, 1), (4, 3, 100), (1, 1, 5), (2, 17, 16), (5, 16, 3),
+    ]) func softmax(_ outer: Int, _ count: Int, _ inner: Int)
+  {
     var random = Random(9)
     let x = random.floats(outer * count * inner).map { $0 * 20 }
     for logarithm in [false, true] {

@@ -362,7 +362,12 @@ import Testing
           20,
           Proto {
             $0.message(2, step)
-            $0.message(4, Proto { $0.text(1, "w"); $0.text(2, "next") })
+            $0.message(
+              4,
+              Proto {
+                $0.text(1, "w")
+                $0.text(2, "next")
+              })
           })
       }
       return try Model(plain: bytes)

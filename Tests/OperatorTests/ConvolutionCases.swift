@@ -37,14 +37,17 @@ import Testing
     #expect(larger.shape == ["N", 8, try Dimension.symbol("H") * 2, 64])
   }
 
-  @Test("hostile attributes are refused", arguments: [
-    Attributes(["strides": .ints([0, 1])]), Attributes(["dilations": .ints([1, -1])]),
-    Attributes(["pads": .ints([0, 0, -1, 0])]), Attributes(["pads": .ints([.max, .max, .max, .max])]),
-    Attributes(["strides": .ints([1])]), Attributes(["group": .int(0)]), Attributes(["group": .int(2)]),
-    Attributes(["kernel_shape": .ints([5, 5])]), Attributes(["dilations": .ints([1 << 20, 1 << 20])]),
-    Attributes(["auto_pad": .string("SOME")]), Attributes(["pads": .ints([1, 1, 1])]),
-    Attributes(["strides": .float(1)]),
-  ]) func hostile(_ attributes: Attributes) throws {
+  @Test(
+    "hostile attributes are refused",
+    arguments: [
+      Attributes(["strides": .ints([0, 1])]), Attributes(["dilations": .ints([1, -1])]),
+      Attributes(["pads": .ints([0, 0, -1, 0])]), Attributes(["pads": .ints([.max, .max, .max, .max])]),
+      Attributes(["strides": .ints([1])]), Attributes(["group": .int(0)]), Attributes(["group": .int(2)]),
+      Attributes(["kernel_shape": .ints([5, 5])]), Attributes(["dilations": .ints([1 << 20, 1 << 20])]),
+      Attributes(["auto_pad": .string("SOME")]), Attributes(["pads": .ints([1, 1, 1])]),
+      Attributes(["strides": .float(1)]),
+    ]) func hostile(_ attributes: Attributes) throws
+  {
     let x = TensorType(.float32, sizes: [1, 3, 8, 8])
     let w = TensorType(.float32, sizes: [4, 3, 3, 3])
     #expect(throws: LigatureError.self) {
@@ -60,10 +63,13 @@ import Testing
     }
   }
 
-  @Test("operands that do not fit are refused", arguments: [
-    [[1, 3, 8, 8], [4, 2, 3, 3]], [[1, 3, 8], [4, 3, 3, 3]], [[1, 3, 2, 2], [4, 3, 3, 3]], [[3, 8], [4, 3]],
-    [[1, 3, 8, 8], [4, 3, 0, 3]], [[1, 3, 8, 8], [4, 3, 3, 3], [5]],
-  ]) func misfits(_ shapes: [[Int]]) throws {
+  @Test(
+    "operands that do not fit are refused",
+    arguments: [
+      [[1, 3, 8, 8], [4, 2, 3, 3]], [[1, 3, 8], [4, 3, 3, 3]], [[1, 3, 2, 2], [4, 3, 3, 3]], [[3, 8], [4, 3]],
+      [[1, 3, 8, 8], [4, 3, 0, 3]], [[1, 3, 8, 8], [4, 3, 3, 3], [5]],
+    ]) func misfits(_ shapes: [[Int]]) throws
+  {
     let types = shapes.map { TensorType(.float32, sizes: $0) }
     #expect(throws: LigatureError.self) {
       try Conv(ConvolutionWindow()).inferTypes(InferenceContext(types))

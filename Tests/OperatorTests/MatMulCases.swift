@@ -16,9 +16,12 @@ import Testing
     #expect(try MatMul().inferTypes(InferenceContext([a, TensorType(.float32, nil)]))[0].rank == nil)
   }
 
-  @Test("operands that do not fit are refused", arguments: [
-    [[2, 3], [4, 5]], [[], [3, 4]], [[2, 3, 4], [3, 4, 5]], [[3], [4]],
-  ]) func misfits(_ shapes: [[Int]]) throws {
+  @Test(
+    "operands that do not fit are refused",
+    arguments: [
+      [[2, 3], [4, 5]], [[], [3, 4]], [[2, 3, 4], [3, 4, 5]], [[3], [4]],
+    ]) func misfits(_ shapes: [[Int]]) throws
+  {
     let types = shapes.map { TensorType(.float32, sizes: $0) }
     #expect(throws: LigatureError.self) { try MatMul().inferTypes(InferenceContext(types)) }
     #expect(throws: LigatureError.self) { try Gemm().inferTypes(InferenceContext(types)) }

@@ -49,7 +49,8 @@ import Testing
   @Test(arguments: [Set<Int>(), [1, 3]])
   func matMulIntegerOfManyTiles(_ constants: Set<Int>) throws {
     let (m, k, n) = (205, 67, 301)
-    let a = bytes(m * k, 1), b = bytes(k * n, 2)
+    let a = bytes(m * k, 1)
+    let b = bytes(k * n, 2)
     var wanted = [Int32](repeating: 0, count: m * n)
     for i in 0..<m {
       for q in 0..<k {
@@ -57,7 +58,9 @@ import Testing
         for j in 0..<n { wanted[i * n + j] += x * (Int32(b[q * n + j]) - 3) }
       }
     }
-    let inputs = [try Tensor(a, [m, k]), try Tensor(b, [k, n]), Tensor(scalar: 200 as UInt8), Tensor(scalar: 3 as UInt8)]
+    let inputs = [
+      try Tensor(a, [m, k]), try Tensor(b, [k, n]), Tensor(scalar: 200 as UInt8), Tensor(scalar: 3 as UInt8),
+    ]
     try everywhere(wanted) { try run(MatMulInteger(), inputs, constants: constants, threads: $0) }
   }
 
@@ -65,7 +68,8 @@ import Testing
   func convIntegerOfManyTiles(_ stride: Int) throws {
     let (channels, filters, height, width) = (5, 211, 27, 31)
     let (outH, outW) = ((height - 1) / stride + 1, (width - 1) / stride + 1)
-    let x = bytes(channels * height * width, 3), w = bytes(filters * channels * 9, 4)
+    let x = bytes(channels * height * width, 3)
+    let w = bytes(filters * channels * 9, 4)
     let zeros = bytes(filters, 5)
     var wanted = [Int32](repeating: 0, count: filters * outH * outW)
     for f in 0..<filters {
@@ -103,7 +107,8 @@ import Testing
       let op = try #require(try OperatorSet.standard.decode(OperatorName(type, domain: domain), attributes))
       _ = try op.inferTypes(InferenceContext(inputs))
     }
-    let x = TensorType(.float32, sizes: [2, 6]), scale = TensorType(.float32, sizes: [])
+    let x = TensorType(.float32, sizes: [2, 6])
+    let scale = TensorType(.float32, sizes: [])
     #expect(throws: LigatureError.self) { try infer("QuantizeLinear", [x, scale]) { $0.set("block_size", -1) } }
     #expect(throws: LigatureError.self) { try infer("QuantizeLinear", [x, scale]) { $0.set("output_dtype", 1) } }
     #expect(throws: LigatureError.self) { try infer("QuantizeLinear", [x, scale]) { $0.set("output_dtype", 99) } }
@@ -118,7 +123,8 @@ import Testing
       try infer("DequantizeLinear", [TensorType(.int8, sizes: [2, 6]), scale, TensorType(.uint8, sizes: [])])
     }
     #expect(throws: LigatureError.self) { try infer("DynamicQuantizeLinear", [TensorType(.int32, sizes: [2])]) }
-    let scales = TensorType(.float32, sizes: [1]), zeros = TensorType(.int8, sizes: [1])
+    let scales = TensorType(.float32, sizes: [1])
+    let zeros = TensorType(.int8, sizes: [1])
     func lstm(_ w: [Int], _ r: [Int], _ zero: TensorType) throws {
       let none = TensorType(.undefined, nil)
       let weights = [TensorType(.int8, sizes: w), TensorType(.int8, sizes: r)]

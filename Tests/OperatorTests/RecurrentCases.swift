@@ -17,7 +17,8 @@ import Testing
     let (steps, batch, input, hidden) = (4, 9, 5, type == "RNN" ? 260 : 150)
     let cell = try #require(Recurrent.Cell(rawValue: type))
     let lengths = (0..<batch).map { Int32(steps - $0 % 3) }
-    let w = try noise([2, cell.gates * hidden, input], 1), r = try noise([2, cell.gates * hidden, hidden], 2)
+    let w = try noise([2, cell.gates * hidden, input], 1)
+    let r = try noise([2, cell.gates * hidden, hidden], 2)
     let x = try noise([steps, batch, input], 3).floats()
     var attributes = Attributes()
     attributes.set("direction", "bidirectional")
@@ -34,7 +35,9 @@ import Testing
       let y = try #require(try graph.append(op, operands, name: "layer", outputs: ["y"])[0])
       try graph.addOutput(y)
       let options = Session.Options(threads: threads)
-      let part = (0..<steps).flatMap { step in x[(step * batch + rows.lowerBound) * input..<(step * batch + rows.upperBound) * input] }
+      let part = (0..<steps).flatMap { step in
+        x[(step * batch + rows.lowerBound) * input..<(step * batch + rows.upperBound) * input]
+      }
       return try Session(graph, options: options).run([try Tensor(part, shape)])[0].floats()
     }
     let together = try run(0..<batch, threads: 3)
@@ -43,7 +46,8 @@ import Testing
       let alone = try run(row..<row + 1, threads: 1)
       for line in 0..<steps * 2 {
         for unit in 0..<hidden {
-          let a = together[(line * batch + row) * hidden + unit], b = alone[line * hidden + unit]
+          let a = together[(line * batch + row) * hidden + unit]
+          let b = alone[line * hidden + unit]
           #expect(abs(a - b) <= 1e-5, "row \(row), line \(line), unit \(unit)")
         }
       }

@@ -42,7 +42,9 @@ import Testing
 
   /// Damage inside the pickle, with a file around it that fits: the machine itself has to bear it. Neither legacy
   /// files nor this archive have checksums.
-  @Test(arguments: [("views_legacy.pth", 4000), ("satrn_torch2_nocrc.pth", 16800), ("variants/zip_protocol4.pth", 1700)])
+  @Test(arguments: [
+    ("views_legacy.pth", 4000), ("satrn_torch2_nocrc.pth", 16800), ("variants/zip_protocol4.pth", 1700),
+  ])
   func damagedPicklesAreReadOrRefused(file: String, pickle: Int) throws {
     var random = Generator(state: 42)
     var original = try CheckpointFixtures.bytes(file)

@@ -8,7 +8,11 @@ import Testing
 /// Unoptimised code allocates for closures and iterators that the optimiser removes.
 private let isOptimized: Bool = {
   var isDebug = false
-  assert({ isDebug = true; return true }())
+  assert(
+    {
+      isDebug = true
+      return true
+    }())
   return !isDebug
 }()
 

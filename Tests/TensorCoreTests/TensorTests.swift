@@ -1,5 +1,5 @@
-import Testing
 import TensorCore
+import Testing
 
 @Suite struct TensorTests {
   @Test func scalarsRoundTrip() throws {
@@ -28,7 +28,11 @@ import TensorCore
   @Test func everyHalfRoundTrips() {
     for bits in UInt16.min...UInt16.max {
       let value = floatFromHalf(bits)
-      if value.isNaN { #expect(floatFromHalf(halfFromFloat(value)).isNaN) } else { #expect(halfFromFloat(value) == bits) }
+      if value.isNaN {
+        #expect(floatFromHalf(halfFromFloat(value)).isNaN)
+      } else {
+        #expect(halfFromFloat(value) == bits)
+      }
     }
     #expect(halfFromFloat(65520) == 0x7C00)
     #expect(halfFromFloat(65519) == 0x7BFF)

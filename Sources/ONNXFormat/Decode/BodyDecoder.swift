@@ -138,7 +138,8 @@ extension BodyDecoder {
     guard !name.isEmpty else { return nil }
     guard let id = frame.scope[name] else {
       throw LigatureError(
-        .cycle, "reads '\(name)', which no input, initialiser or earlier node makes: the graph has a cycle or its "
+        .cycle,
+        "reads '\(name)', which no input, initialiser or earlier node makes: the graph has a cycle or its "
           + "nodes are not sorted; export the model again")
     }
     return id
@@ -215,7 +216,8 @@ extension BodyDecoder {
     }
     guard inputs.count <= function.inputs.count, call.outputs.count <= function.outputs.count else {
       throw LigatureError(
-        .arity, "the function '\(function.name)' takes \(function.inputs.count) inputs and gives "
+        .arity,
+        "the function '\(function.name)' takes \(function.inputs.count) inputs and gives "
           + "\(function.outputs.count) outputs, the call has \(inputs.count) and \(call.outputs.count)")
     }
     var inner = Frame(versions: try OperatorVersions(function.operatorSets))

@@ -90,7 +90,8 @@ extension WireType {
     guard case .tensor(let code, let shape) = self else { return TensorType(.undefined, nil) }
     guard let element = ElementType(rawValue: code) else {
       throw LigatureError(
-        .unsupported, "'\(name)' has the element type \(code), which Ligature does not know; export the model with "
+        .unsupported,
+        "'\(name)' has the element type \(code), which Ligature does not know; export the model with "
           + "float32, float16 or integers of 8 to 64 bits")
     }
     // Equal symbols mean equal sizes, but "?" is written for every size that an exporter did not know.

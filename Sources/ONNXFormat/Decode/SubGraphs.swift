@@ -183,7 +183,10 @@ extension WireSparse {
         position = 0
         for axis in 0..<rank {
           let index = flat[entry * rank + axis]
-          guard index >= 0, index < shape[axis] else { position = -1; break }
+          guard index >= 0, index < shape[axis] else {
+            position = -1
+            break
+          }
           position += index * strides[axis]
         }
       }

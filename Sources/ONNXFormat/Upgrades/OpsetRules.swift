@@ -124,7 +124,8 @@ extension OpsetUpgrade {
     guard node.outputs.count > 1 else { return }
     guard node.outputs.count <= 3 else {
       throw LigatureError(
-        .unsupported, "BatchNormalization's saved mean and variance were dropped from the standard; "
+        .unsupported,
+        "BatchNormalization's saved mean and variance were dropped from the standard; "
           + "export with opset 14")
     }
     node.attributes.set("training_mode", true)

@@ -45,7 +45,8 @@ enum Descriptors {
     guard let unpacked = unsafe unpacked else {
       if allocator.wasRefused {
         throw LigatureError(
-          .limit, "the file's structure needs more than \(limits.unpackedByteCount >> 20) MiB of memory; "
+          .limit,
+          "the file's structure needs more than \(limits.unpackedByteCount >> 20) MiB of memory; "
             + "store its tensors as raw or external data")
       }
       throw LigatureError(.format, "not an ONNX file, or damaged: its fields do not parse; obtain it again")

@@ -43,7 +43,8 @@ struct WireLimits: Sendable {
   ) throws {
     guard bytes.count <= limits.byteCount else {
       throw LigatureError(
-        .limit, "the file has \(bytes.count) bytes, a protobuf message at most \(limits.byteCount); "
+        .limit,
+        "the file has \(bytes.count) bytes, a protobuf message at most \(limits.byteCount); "
           + "keep its tensors as external data")
     }
     try unsafe message(bytes, 0..<bytes.count, descriptor, depth: 0)

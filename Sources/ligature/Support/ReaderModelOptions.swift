@@ -7,7 +7,8 @@ import TensorCore
 /// The models that pages are read with.
 struct ReaderModelOptions: ParsableArguments {
   @Option(
-    help: ArgumentHelp("The model that finds lines. Default: ppocrv4-det.onnx where Models/fetch puts it.", valueName: "file"),
+    help: ArgumentHelp(
+      "The model that finds lines. Default: ppocrv4-det.onnx where Models/fetch puts it.", valueName: "file"),
     completion: .file(extensions: ["onnx"]))
   var detector: String?
 

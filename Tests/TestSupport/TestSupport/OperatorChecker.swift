@@ -41,7 +41,9 @@ private func checkAlone(_ sample: OperatorCase) throws {
   let threaded = try run(graph, inputs, threads: 3)
   for (a, b) in zip(golden, threaded) { #expect(sameBits(a, b), "\(sample): the number of threads changes bits") }
   defer { lig_cpu_limit(~0) }
-  let avx2 = UInt32(LIG_CPU_AVX2), avx512 = UInt32(LIG_CPU_AVX512), blas = UInt32(LIG_CPU_BLAS)
+  let avx2 = UInt32(LIG_CPU_AVX2)
+  let avx512 = UInt32(LIG_CPU_AVX512)
+  let blas = UInt32(LIG_CPU_BLAS)
   for (limit, what) in [
     (0, "scalar twin"), (blas, "OpenBLAS"), (avx2, "AVX2 alone"), (avx2 | avx512, "AVX-512 without VNNI"),
   ] {
