@@ -83,7 +83,8 @@ let package = Package(
     // Images
     module("Imaging", ["TensorCore", "COpenCV", "CClipper", "CJPEG", "CSPNG", "CWebP", "CGEOS", "CPango"]),
     // Models
-    module("Architectures", path: "Models", excluding: ["Recipes", "fetch"], ["Imaging", "TensorCore"]),
+    module(
+      "Architectures", path: "Models", excluding: ["Recipes", "fetch"], ["GraphIR", "Imaging", "Operators", "TensorCore"]),
     // Files
     module("TensorFiles", path: "Converters/TensorFiles", ["TensorCore"]),
     module(
@@ -111,6 +112,9 @@ let package = Package(
     tests("PyTorchCheckpointTests", ["PyTorchCheckpoint", "TensorCore", "TensorFiles"]),
     tests("ImagingTests", ["Imaging", "TensorCore"]),
     tests("ArchitecturesTests", ["Architectures", "Imaging", "TensorCore"]),
+    tests(
+      "NetworkTests",
+      ["Architectures", "Autodiff", "GraphIR", "Operators", "Passes", "Runtime", "TensorCore", "TensorFiles"]),
     tests(
       "ParityTests",
       [

@@ -6,7 +6,7 @@ public import TensorCore
 public struct GraphBuilder: Sendable {
   public var graph: Graph
   /// From the outermost inwards.
-  public private(set) var scope: [String]
+  public package(set) var scope: [String]
   private var known: [ConstantKey: (value: ValueID, tensor: Tensor)] = [:]
 
   public init(_ graph: Graph = Graph(), scope: [String] = []) {
