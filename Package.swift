@@ -89,12 +89,14 @@ let package = Package(
     module("TensorFiles", path: "Converters/TensorFiles", ["TensorCore"]),
     module(
       "PyTorchCheckpoint", path: "Converters/PyTorchCheckpoint", ["CZlib", "TensorCore", "TensorFiles"]),
+    // What the reference computed
+    module("Parity", ["Architectures", "Autodiff", "GraphIR", "Operators", "Runtime", "TensorCore", "TensorFiles"]),
     // The program
     program(
       "ligature",
       [
-        "Architectures", "GraphIR", "Imaging", "ONNXFormat", "Operators", "Passes", "PyTorchCheckpoint", "Runtime",
-        "TensorCore", "TensorFiles", .product(name: "ArgumentParser", package: "swift-argument-parser"),
+        "Architectures", "GraphIR", "Imaging", "ONNXFormat", "Operators", "Parity", "Passes", "PyTorchCheckpoint",
+        "Runtime", "TensorCore", "TensorFiles", .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ]),
     // Tests
     module(

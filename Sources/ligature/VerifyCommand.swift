@@ -2,6 +2,7 @@ import ArgumentParser
 import Foundation
 import ONNXFormat
 import Operators
+import Parity
 import Runtime
 import TensorCore
 
@@ -10,17 +11,37 @@ struct VerifyCommand: ParsableCommand {
     commandName: "verify",
     abstract: "Runs a model on recorded inputs and compares its outputs with the recorded ones.",
     discussion: """
-      The folder has the layout of ONNX's own test data: model.onnx beside folders test_data_set_0, test_data_set_1, \
+      The folder is one of two things.
+
+      A parity bundle (it has a model.json): numbers that the reference implementation of an architecture gave, for \
+      one deterministic set of weights. Compared are outputs, loss terms, gradients of every parameter, batch-norm \
+      statistics, optimiser steps, targets and post-processing, each with its own tolerance.
+
+      A model with test data: the folder has the layout of ONNX's own test data: model.onnx beside folders test_data_set_0, test_data_set_1, \
       … with input_0.pb, input_1.pb, … and output_0.pb, … (TensorProto). The error of an output is its largest \
       absolute difference; it is compared relative to the output's scale, its largest magnitude. \
       Integers and truth values must be equal. Exit code 1 when an output differs by more than the tolerance.
       """)
 
-  @Argument(help: "The folder with model.onnx and its test data.", completion: .directory)
+  @Argument(help: "A parity bundle, or the folder with model.onnx and its test data.", completion: .directory)
   var folder: String
 
-  @Option(help: "The largest error relative to an output's scale that passes.")
+  @Option(help: "The largest error relative to an output's scale that passes (not for bundles: they have their own).")
   var tolerance = 1e-4
+
+  @Option(
+    help: "Of a bundle, compare this only: \(VerifyCommand.sections). Repeatable.",
+    transform: { text in
+      guard let section = Check.Section(rawValue: text) else {
+        throw ValidationError("there is no section '\(text)'; there are: \(VerifyCommand.sections)")
+      }
+      return section
+    })
+  var only: [Check.Section] = []
+  private static let sections = Check.Section.allCases.map(\.rawValue).joined(separator: ", ")
+
+  @Flag(help: "Of a bundle, print every number, not only those that are closest to their tolerance.")
+  var all = false
 
   @OptionGroup var options: RunOptions
 
@@ -43,6 +64,7 @@ struct VerifyCommand: ParsableCommand {
   }
 
   func run() throws {
+    if BundleVerification.isBundle(folder) { return try verifyBundle() }
     let loaded = try LoadedModel(folder + "/model.onnx", options: options.session)
     let sets = try dataSets()
     guard !sets.isEmpty else {
@@ -52,6 +74,12 @@ struct VerifyCommand: ParsableCommand {
     for set in sets { rows += try verify(set, loaded.session) }
     print(json ? try encodeJSON(rows) : table(rows))
     if rows.contains(where: { !$0.passed }) { throw ExitCode.checkFailed }
+  }
+
+  private func verifyBundle() throws {
+    let checks = try BundleVerification(folder: folder, only: only, options: options.session).checks()
+    print(json ? try encodeJSON(checks) : BundleVerification.table(checks, all: all))
+    if checks.contains(where: { !$0.passed }) { throw ExitCode.checkFailed }
   }
 
   private func dataSets() throws -> [String] {
