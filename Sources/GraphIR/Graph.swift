@@ -122,6 +122,12 @@ extension Graph {
     outputNames.append(name)
   }
 
+  /// Makes nothing visible outside any more.
+  public mutating func removeOutputs() {
+    outputs = []
+    outputNames = []
+  }
+
   /// Appends a node, checks it and infers the types of its outputs.
   ///
   /// - Parameter outputs: the names of the results; `nil` for an optional output that is not wanted.
@@ -247,6 +253,30 @@ extension Graph {
     }
     for operand in Set(node.operands) { consumers[Int(operand.index)].removeAll { $0 == id } }
     slots[Int(id.index)] = nil
+  }
+
+  /// Exchanges the content of a constant or parameter. Throws if the type would change, or it is neither.
+  public mutating func setTensor(_ id: ValueID, _ tensor: Tensor) throws {
+    let value = self[id]
+    guard let old = value.tensor, old.element == tensor.element, old.shape == tensor.shape else {
+      throw LigatureError(
+        .type, "'\(value.name)' of type \(value.type) cannot become a constant \(tensor.element)\(tensor.shape)")
+    }
+    if case .parameter = value.role {
+      values[Int(id.index)].role = .parameter(tensor)
+    } else {
+      values[Int(id.index)].role = .constant(tensor)
+    }
+  }
+
+  /// Removes the nodes on whose results neither an output nor one of these values depends.
+  public mutating func eraseUnused(keeping values: [ValueID]) throws {
+    let kept = Set(values)
+    for id in order.reversed() {
+      let results = self[id].outputs.compactMap { $0 }
+      guard results.allSatisfy({ !kept.contains($0) && !isOutput($0) && uses(of: $0).isEmpty }) else { continue }
+      try erase(id)
+    }
   }
 
   /// Turns a node's result into a constant; the node goes with its last result.

@@ -34,12 +34,19 @@ public protocol Operator: Sendable {
   /// What running it takes, for types whose sizes are all known.
   func cost(_ context: InferenceContext, outputs: [TensorType]) -> Cost
   var traits: Traits { get }
+  /// The inputs whose place an output may take if sizes agree and nobody else needs them: the kernel reads there
+  /// whatever it needs before it writes. By default what the traits say of the first output.
+  func reusableInputs(output: Int) -> [Int]
 }
 
 extension Operator {
   public func inferContents(_ context: InferenceContext) throws -> [Dimension]? { nil }
   public func cost(_ context: InferenceContext, outputs: [TensorType]) -> Cost { .moving(context.inputs, outputs) }
   public var traits: Traits { [] }
+  public func reusableInputs(output: Int) -> [Int] {
+    guard output == 0 else { return [] }
+    return (traits.contains(.canReuseInput0) ? [0] : []) + (traits.contains(.canReuseInput1) ? [1] : [])
+  }
 }
 
 /// What is known of a node's inputs when types are inferred.

@@ -9,6 +9,7 @@ struct Assembly {
     case block(Int)
     case constant(Tensor)
     case entry(Int)
+    case state(Int)
   }
   private struct Block {
     var byteCount: Int
@@ -30,11 +31,12 @@ struct Assembly {
   init(planner: Planner, entries: [ValueID]) {
     self.planner = planner
     for (index, value) in entries.enumerated() { homes[value] = .entry(index) }
+    for (value, place) in planner.states.places { homes[value] = .state(place) }
   }
 
   mutating func assemble(
-    _ scheduled: [(node: NodeID, outputs: [TensorType])], sizes: [ValueID: TensorType], known: [ValueID: Tensor],
-    exits: [ValueID], tail: Plan.Tail?, entryShapes: [[Int]]
+    _ scheduled: [(node: NodeID, outputs: [TensorType])], commit: Int, sizes: [ValueID: TensorType],
+    known: [ValueID: Tensor], exits: [ValueID], tail: Plan.Tail?, entryShapes: [[Int]]
   ) throws -> Plan {
     let graph = planner.graph
     for (index, item) in scheduled.enumerated() {
@@ -43,13 +45,18 @@ struct Assembly {
     for exit in exits { lastUse[exit] = scheduled.count }
     for (value, tensor) in known { homes[value] = .constant(tensor) }
 
-    var prepared: [(node: NodeID, step: Step, workspace: Int)] = []
+    var prepared: [(node: NodeID, step: Step, workspace: Int, outputs: [Plan.Exit])] = []
+    var commitStep: Int?
+    var late = Set<ValueID>()
     for (index, item) in scheduled.enumerated() {
+      if index == commit { commitStep = prepared.count }
+      if index >= commit { late.formUnion(graph[item.node].outputs.compactMap { $0 }) }
       do {
         guard let step = try place(item.node, item.outputs, at: index, sizes) else { continue }
         blocks.append(Block(byteCount: step.workspace, first: index, last: index))
         tenants.append([])
-        prepared.append((item.node, step, blocks.count - 1))
+        let outputs = try graph[item.node].outputs.compactMap { try $0.map { try exit($0, sizes) } }
+        prepared.append((item.node, step, blocks.count - 1, outputs))
       } catch let error as LigatureError {
         throw error.at(
           node: planner.label(item.node),
@@ -61,28 +68,53 @@ struct Assembly {
     for value in exits {
       // What the tail makes itself has no home yet.
       guard homes[value] != nil || graph[value].tensor != nil else { continue }
-      let operand = try self.operand(value, sizes)
-      planExits.append(Plan.Exit(value: value, element: operand.element, shape: operand.shape, slot: operand.slot))
+      var exit = try exit(value, sizes)
+      exit.isLate = late.contains(value)
+      planExits.append(exit)
     }
+    let copies = try self.copies(known, sizes)
 
     let layout = try layOut(blocks.map { Lifetime(byteCount: $0.byteCount, first: $0.first, last: $0.last) })
     var memory = MemoryUse()
     memory.arena = layout.byteCount
     memory.lowerBound = layout.lowerBound
     memory.sumOfAll = sumOfAll
+    memory.state = planner.states.byteCounts.reduce(0, +)
     let places = slotHomes.map { home -> Plan.Place in
       switch home {
       case .block(let block): .arena(offset: layout.offsets[block])
       case .constant(let tensor): .constant(tensor)
       case .entry(let index): .entry(index)
+      case .state(let index): .state(index)
       }
     }
     let steps = prepared.map {
-      Plan.PlannedStep(node: $0.node, body: $0.step.body, workspaceOffset: layout.offsets[$0.workspace])
+      Plan.PlannedStep(
+        node: $0.node, body: $0.step.body, workspaceOffset: layout.offsets[$0.workspace], outputs: $0.outputs)
     }
     return Plan(
-      entryShapes: entryShapes, steps: steps, places: places, exits: planExits, tail: tail, memory: memory,
-      cost: cost)
+      entryShapes: entryShapes, steps: steps, places: places, exits: planExits, commitStep: commitStep ?? steps.count,
+      copies: copies, tail: tail, memory: memory, cost: cost)
+  }
+
+  private mutating func exit(_ value: ValueID, _ sizes: [ValueID: TensorType]) throws -> Plan.Exit {
+    let operand = try operand(value, sizes)
+    return Plan.Exit(value: value, element: operand.element, shape: operand.shape, slot: operand.slot)
+  }
+
+  /// What replaces state by being copied: also what was to be written in place, but turned out to be a constant.
+  private mutating func copies(_ known: [ValueID: Tensor], _ sizes: [ValueID: TensorType]) throws -> [Plan.Copy] {
+    var wanted = planner.states.copied
+    for (value, place) in planner.states.written where known[value] != nil { wanted.append((value, place)) }
+    return try wanted.map { from, place in
+      let operand = try operand(from, sizes)
+      guard operand.byteCount == planner.states.byteCounts[place] else {
+        let name = planner.graph[from].name
+        throw LigatureError(
+          .shape, "'\(name)', which replaces a state of \(planner.states.byteCounts[place]) bytes, is \(operand.shape)")
+      }
+      return Plan.Copy(slot: operand.slot, state: place)
+    }
   }
 
   /// Gives the node's results their homes and prepares its kernel; `nil` when the result is a mere view.
@@ -102,9 +134,16 @@ struct Assembly {
     for (slot, output) in node.outputs.enumerated() {
       guard let output else { continue }
       let bytes = try Checked.byteCount(types[slot].element, types[slot].sizes ?? [])
+      if let state = planner.states.written[output] {
+        guard bytes == planner.states.byteCounts[state] else {
+          let name = planner.graph[output].name
+          throw LigatureError(.shape, "'\(name)', which replaces a state, has another size: \(types[slot])")
+        }
+        homes[output] = .state(state)
+        continue
+      }
       sumOfAll = try Checked.add(sumOfAll, bytes, "the sum of all tensors")
-      let home = slot == 0 ? reusable(node, bytes, at: index) : nil
-      if let home {
+      if let home = reusable(node, slot, bytes, at: index) {
         homes[output] = home
         try extend(home, for: output)
       } else {
@@ -124,10 +163,12 @@ struct Assembly {
   }
 
   /// The block of an input that ends its life at this step and has the size of the result.
-  private func reusable(_ node: Node, _ bytes: Int, at index: Int) -> Home? {
-    for (position, trait) in [Traits.canReuseInput0, .canReuseInput1].enumerated() {
-      guard node.op.traits.contains(trait), position < node.inputs.count, let input = node.inputs[position],
+  private func reusable(_ node: Node, _ slot: Int, _ bytes: Int, at index: Int) -> Home? {
+    for position in node.op.reusableInputs(output: slot) {
+      guard position < node.inputs.count, let input = node.inputs[position],
         case .block(let block)? = homes[input], blocks[block].byteCount == bytes, blocks[block].last == index,
+        // Nor may another output have taken it.
+        slot == 0 || !node.outputs[..<slot].contains(where: { $0.flatMap { self.block(of: $0) } == block }),
         // Nobody else may read the block in this very step.
         !node.operands.contains(where: { $0 != input && self.block(of: $0) == block })
       else { continue }

@@ -12,11 +12,14 @@ import TensorCore
     case arena(offset: Int)
     case constant(Tensor)
     case entry(Int)
+    case state(Int)
   }
   struct PlannedStep {
     let node: NodeID
     let body: Step.Body
     let workspaceOffset: Int
+    /// What it leaves, for whoever looks at every result.
+    let outputs: [Exit]
   }
   /// A value that outlives the plan: an output, or what the tail still needs.
   struct Exit {
@@ -24,6 +27,13 @@ import TensorCore
     let element: ElementType
     let shape: [Int]
     let slot: Int
+    /// Made only after the check of a run.
+    var isLate = false
+  }
+  /// A result that replaces a state at the end of a run.
+  struct Copy {
+    let slot: Int
+    let state: Int
   }
   /// The node that needs values to know its sizes, and all nodes after it.
   struct Tail {
@@ -37,6 +47,9 @@ import TensorCore
   let steps: [PlannedStep]
   let places: [Place]
   let exits: [Exit]
+  /// The first step that writes state.
+  let commitStep: Int
+  let copies: [Copy]
   let tail: Tail?
   let memory: MemoryUse
   let cost: Cost
@@ -44,13 +57,15 @@ import TensorCore
   private var boundTo: UnsafeMutableRawPointer?
 
   init(
-    entryShapes: [[Int]], steps: [PlannedStep], places: [Place], exits: [Exit], tail: Tail?, memory: MemoryUse,
-    cost: Cost
+    entryShapes: [[Int]], steps: [PlannedStep], places: [Place], exits: [Exit], commitStep: Int, copies: [Copy],
+    tail: Tail?, memory: MemoryUse, cost: Cost
   ) {
     self.entryShapes = entryShapes
     self.steps = steps
     self.places = places
     self.exits = exits
+    self.commitStep = commitStep
+    self.copies = copies
     self.tail = tail
     self.memory = memory
     self.cost = cost
@@ -60,7 +75,7 @@ import TensorCore
   deinit { unsafe addresses.deallocate() }
 
   /// Settles all addresses. Cheap when the arena has not moved since the last time.
-  func bind(arena: UnsafeMutableRawPointer, entries: [Tensor]) {
+  func bind(arena: UnsafeMutableRawPointer, entries: [Tensor], states: StateStore) {
     let moved = unsafe boundTo != arena
     for (slot, place) in places.enumerated() {
       switch place {
@@ -68,14 +83,18 @@ import TensorCore
       case .constant(let tensor):
         if moved { unsafe addresses[slot] = UnsafeMutableRawPointer(mutating: tensor.address) }
       case .entry(let index): unsafe addresses[slot] = UnsafeMutableRawPointer(mutating: entries[index].address)
+      case .state(let index): unsafe addresses[slot] = states.address(index)
       }
     }
     unsafe boundTo = unsafe arena
   }
 
   /// The loop. Allocates nothing.
-  func run(arena: UnsafeMutableRawPointer, pool: OpaquePointer?, observer: (any StepObserver)?) throws(StepFailure) {
-    for (index, step) in steps.enumerated() {
+  func run(
+    _ range: Range<Int>, arena: UnsafeMutableRawPointer, pool: OpaquePointer?, observer: (any StepObserver)?
+  ) throws(StepFailure) {
+    for index in range {
+      let step = steps[index]
       do {
         try step.body(
           unsafe StepMemory(addresses: UnsafePointer(addresses), workspace: arena + step.workspaceOffset, pool: pool))
@@ -83,6 +102,14 @@ import TensorCore
         throw StepFailure(node: step.node, cause: error)
       }
       observer?.didRun(index)
+    }
+  }
+
+  /// Brings what was computed in the arena into the states' storage.
+  func copyStates(_ states: StateStore) {
+    for copy in copies {
+      unsafe states.address(copy.state).copyMemory(
+        from: addresses[copy.slot], byteCount: states.byteCount(copy.state))
     }
   }
 
@@ -119,6 +146,8 @@ public struct MemoryUse: Sendable, Equatable, Codable {
   public var sumOfAll = 0
   /// Bytes of constants.
   public var constants = 0
+  /// Bytes of what lives from run to run: parameters, moments, counters.
+  public var state = 0
 
   public init() {}
 }

@@ -7,6 +7,7 @@ struct Planner {
   let graph: Graph
   let evaluator: Evaluator
   let packed: PackedConstants
+  let states: StateSchedule
   /// Results of at most this many bytes are computed while planning when all operands are known.
   static let foldLimit = 16 << 20
 
@@ -27,10 +28,13 @@ struct Planner {
     var knowledge = Knowledge()
     knowledge.tensors = known
     for entry in entries { knowledge.sizes[entry.value] = entry.type }
+    for state in states.places.keys { knowledge.sizes[state] = graph[state].type }
     var scheduled: [(node: NodeID, outputs: [TensorType])] = []
     var stop: Int?
+    var commit: Int?
     for index in nodes.indices {
       let id = nodes[index]
+      if index == states.commit { commit = scheduled.count }
       do {
         guard let types = try settle(id, &knowledge) else {
           stop = index
@@ -41,13 +45,20 @@ struct Planner {
         throw error.at(node: label(id))
       }
     }
+    if let stop, !states.places.isEmpty {
+      throw LigatureError(
+        .unsupported,
+        "the sizes of its results depend on values, which a graph with state cannot wait for; compute what is trained "
+          + "with sizes that follow from the inputs' (a mask instead of a selection)", node: label(nodes[stop]))
+    }
     let tail = stop.map {
       Plan.Tail(
         node: nodes[$0], rest: nodes[($0 + 1)...], known: knowledge.tensors, cache: PlanCache(capacity: planCapacity))
     }
     var assembly = Assembly(planner: self, entries: entries.map(\.value))
     return try assembly.assemble(
-      scheduled, sizes: knowledge.sizes, known: knowledge.tensors, exits: exits(tail), tail: tail,
+      scheduled, commit: commit ?? scheduled.count, sizes: knowledge.sizes, known: knowledge.tensors,
+      exits: exits(tail), tail: tail,
       entryShapes: entries.map { $0.type.sizes ?? [] })
   }
 
@@ -101,16 +112,18 @@ struct Planner {
     }
   }
 
-  private func tensor(_ id: ValueID, _ knowledge: Knowledge) -> Tensor? { knowledge.tensors[id] ?? graph[id].tensor }
+  private func tensor(_ id: ValueID, _ knowledge: Knowledge) -> Tensor? {
+    knowledge.tensors[id] ?? (states.places[id] == nil ? graph[id].tensor : nil)
+  }
 
   private func type(_ id: ValueID, _ knowledge: Knowledge) -> TensorType {
     if let tensor = tensor(id, knowledge) { return TensorType(tensor.element, sizes: tensor.shape) }
     return knowledge.sizes[id] ?? graph[id].type
   }
 
-  /// The values that must survive the plan: the outputs, and what the tail reads.
+  /// The values that must survive the plan: the outputs, what replaces state, and what the tail reads.
   private func exits(_ tail: Plan.Tail?) -> [ValueID] {
-    var exits = graph.outputs
+    var exits = graph.outputs + states.copied.map(\.from)
     if let tail {
       exits += graph[tail.node].operands
       for id in tail.rest { exits += graph[id].operands }

@@ -6,6 +6,11 @@ public import TensorCore
 /// A graph made ready to run: prepared once for each set of input sizes, run as often as wanted.
 ///
 /// Runs of one session take turns; use one session per thread to overlap them.
+///
+/// With updates the session owns state: what those parameters hold lives in storage of its own, each run reads it and
+/// leaves what replaces it there. A run computes first and writes state last: one that fails before, or whose check
+/// throws, leaves all state as it was. (Steps that write state are element by element and have nothing to fail at;
+/// should one fail nevertheless, the session refuses further runs.)
 @safe public final class Session: @unchecked Sendable {
   public struct Options: Sendable {
     /// The threads that kernels share their work on; results do not depend on how many there are.
@@ -25,19 +30,32 @@ public import TensorCore
 
   public let graph: Graph
   public let options: Options
-  private let planner: Planner
-  private let order: [NodeID]
+  public let updates: [StateUpdate]
+  let planner: Planner
   private let packed = PackedConstants()
   private let plans: PlanCache
   private var arena = Arena()
+  private let states: StateStore
+  /// A commit ended half-way.
+  private var isTorn = false
   private let lock = NSLock()
 
-  /// - Throws: `.unsupported`, naming the node, when an operator has no kernel.
-  public init(_ graph: Graph, options: Options = Options(), kernels: KernelTable = .standard) throws {
+  /// - Parameter updates: the parameters that are state, and the results that replace them after each run. All other
+  ///   parameters are constants.
+  /// - Throws: `.unsupported`, naming the node, when an operator has no kernel; `.usage` or `.type` for updates that do
+  ///   not fit the graph.
+  public init(
+    _ graph: Graph, updates: [StateUpdate] = [], options: Options = Options(), kernels: KernelTable = .standard
+  ) throws {
     self.graph = graph
     self.options = options
-    order = graph.order
-    for id in order where !kernels.canRun(graph[id].op) {
+    self.updates = updates
+    let schedule = try updates.isEmpty ? StateSchedule(order: graph.order) : StateSchedule(graph, updates)
+    states = StateStore(
+      updates.compactMap { update in
+        graph[update.state].tensor.map { (update.state, graph[update.state].name, $0) }
+      })
+    for id in schedule.order where !kernels.canRun(graph[id].op) {
       throw LigatureError(
         .unsupported,
         "the operator \(graph[id].op.name) is not supported; export the model without it, or see README, \"Add an operator\"",
@@ -47,7 +65,7 @@ public import TensorCore
       throw LigatureError(.unsupported, "'\(graph[id].name)' is a string tensor, which kernels do not compute with")
     }
     let evaluator = Evaluator(kernels: kernels, pool: options.pool, byteLimit: options.memoryLimit)
-    planner = Planner(graph: graph, evaluator: evaluator, packed: packed)
+    planner = Planner(graph: graph, evaluator: evaluator, packed: packed, states: schedule)
     plans = PlanCache(capacity: options.planCapacity)
   }
 
@@ -78,14 +96,17 @@ public import TensorCore
   }
 
   /// Runs the graph and lends the outputs: after the first run with given sizes, nothing is allocated.
+  ///
+  /// - Parameter check: looks at the outputs before state is written; if it throws, all state stays as it was.
   public func run<Result>(
-    _ inputs: [Tensor], observer: (any StepObserver)? = nil, _ body: (Results) throws -> Result
+    _ inputs: [Tensor], observer: (any StepObserver)? = nil, check: ((Results) throws -> Void)? = nil,
+    _ body: (Results) throws -> Result
   ) throws -> Result {
     lock.lock()
     defer { lock.unlock() }
-    try check(inputs)
+    try fit(inputs)
     let plan = try self.plan(inputs)
-    try execute(plan, inputs, observer)
+    try execute(plan, inputs, observer, check: check)
     guard let tail = plan.tail else { return try body(Results(session: self, plan: plan)) }
     return try continueAfter(plan, tail, inputs, observer, body)
   }
@@ -117,6 +138,9 @@ public import TensorCore
   /// Overwrites the arena, so that a test finds whatever reads bytes that nobody wrote.
   package func poison() { lock.withLock { arena.poison() } }
 
+  /// The states whose new content is computed in the arena and copied.
+  package var copiedStates: [String] { planner.states.copied.map { graph[updates[$0.to].state].name } }
+
   /// How many plans are kept at present.
   public var planCount: Int { lock.withLock { plans.count } }
   /// Bytes of the arena at present, and of the weights packed so far.
@@ -134,9 +158,54 @@ extension Session {
   }
 }
 
+// ── State ───────────────────────────────────────────────────────────────────
+extension Session {
+  /// The names of the state, in the order of the updates.
+  public var stateNames: [String] { states.names }
+
+  /// What a state holds at present. Later runs do not change the tensor: they leave its bytes to whoever still holds
+  /// it, at the price of one copy.
+  ///
+  /// - Throws: `.usage` when there is no such state.
+  public func state(named name: String) throws -> Tensor { try lock.withLock { try states.tensor(name) } }
+
+  /// All state, in the order of the updates.
+  public func state() throws -> [(name: String, tensor: Tensor)] {
+    try lock.withLock { try states.names.enumerated().map { ($1, try states.tensor(at: $0)) } }
+  }
+
+  /// Replaces what a state holds. Throws `.usage` for an unknown name, `.shape` for a tensor of another type.
+  public func setState(named name: String, _ tensor: Tensor) throws {
+    try lock.withLock { try states.set(name, tensor) }
+  }
+}
+
+// ── Finding what went wrong ─────────────────────────────────────────────────
+extension Session {
+  /// Runs the part that writes no state, and tells of each step what it left, until `visit` returns false.
+  ///
+  /// - Parameter visit: gets the node, which of its results it is, the element type and the bytes.
+  package func walk(
+    _ inputs: [Tensor], _ visit: (NodeID, ValueID, ElementType, UnsafeRawBufferPointer) throws -> Bool
+  ) throws {
+    lock.lock()
+    defer { lock.unlock() }
+    try fit(inputs)
+    let plan = try self.plan(inputs)
+    try prepare(plan, inputs)
+    for index in 0..<plan.commitStep {
+      try run(plan, index..<index + 1, nil)
+      let step = plan.steps[index]
+      for output in step.outputs {
+        guard try unsafe visit(step.node, output.value, output.element, plan.bytes(of: output)) else { return }
+      }
+    }
+  }
+}
+
 // ── Planning and running ────────────────────────────────────────────────────
 extension Session {
-  private func check(_ inputs: [Tensor]) throws {
+  private func fit(_ inputs: [Tensor]) throws {
     guard inputs.count == graph.inputs.count else {
       throw LigatureError(.arity, "the graph takes \(graph.inputs.count) inputs, but \(inputs.count) are given")
     }
@@ -163,10 +232,28 @@ extension Session {
   }
 
   private func makePlan(entries: [(value: ValueID, type: TensorType)]) throws -> Plan {
-    try planner.plan(order[...], entries: entries, known: [:], planCapacity: options.planCapacity)
+    try planner.plan(planner.states.order[...], entries: entries, known: [:], planCapacity: options.planCapacity)
   }
 
-  private func execute(_ plan: Plan, _ entries: [Tensor], _ observer: (any StepObserver)?) throws {
+  private func execute(
+    _ plan: Plan, _ entries: [Tensor], _ observer: (any StepObserver)?, check: ((Results) throws -> Void)? = nil
+  ) throws {
+    try prepare(plan, entries)
+    try run(plan, 0..<plan.commitStep, observer)
+    try check?(Results(session: self, plan: plan, isCommitted: false))
+    guard !states.isEmpty else { return }
+    isTorn = true
+    try run(plan, plan.commitStep..<plan.steps.count, observer)
+    plan.copyStates(states)
+    isTorn = false
+  }
+
+  /// Memory and addresses for a run.
+  private func prepare(_ plan: Plan, _ entries: [Tensor]) throws {
+    guard !isTorn else {
+      throw LigatureError(
+        .usage, "an earlier run failed while it wrote state; make a new session from the last checkpoint")
+    }
     guard plan.memory.arena <= options.memoryLimit else {
       throw LigatureError(
         .limit,
@@ -175,9 +262,13 @@ extension Session {
       )
     }
     try arena.reserve(plan.memory.arena)
-    unsafe plan.bind(arena: arena.base, entries: entries)
+    try states.detach()
+    unsafe plan.bind(arena: arena.base, entries: entries, states: states)
+  }
+
+  private func run(_ plan: Plan, _ steps: Range<Int>, _ observer: (any StepObserver)?) throws {
     do {
-      try unsafe plan.run(arena: arena.base, pool: options.pool.handle, observer: observer)
+      try unsafe plan.run(steps, arena: arena.base, pool: options.pool.handle, observer: observer)
     } catch {
       let node = graph[error.node]
       guard let cause = error.cause as? LigatureError else { throw error.cause }
@@ -233,17 +324,26 @@ extension Session {
 public struct Results {
   private let session: Session
   private let plan: Plan
+  private let isCommitted: Bool
 
-  init(session: Session, plan: Plan) {
+  init(session: Session, plan: Plan, isCommitted: Bool = true) {
     self.session = session
     self.plan = plan
+    self.isCommitted = isCommitted
   }
 
   public var count: Int { session.graph.outputs.count }
 
   private func exit(_ index: Int) throws -> Plan.Exit {
     let value = session.graph.outputs[index]
-    for exit in plan.exits where exit.value == value { return exit }
+    for exit in plan.exits where exit.value == value {
+      guard isCommitted || !exit.isLate else {
+        throw LigatureError(
+          .usage,
+          "the output '\(session.graph.outputNames[index])' is made when state is written: a check cannot see it")
+      }
+      return exit
+    }
     throw LigatureError(.cycle, "the output '\(session.graph.outputNames[index])' was not made")
   }
 

@@ -15,6 +15,9 @@ import Foundation
     isMapped = false
   }
 
+  /// Whether the bytes are our own memory, not a file's.
+  package var isWritable: Bool { !isMapped }
+
   /// One zeroed scalar.
   init(scalarSize: Int) {
     unsafe base = .allocate(byteCount: 64, alignment: 64)

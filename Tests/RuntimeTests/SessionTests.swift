@@ -6,7 +6,7 @@ import TensorCore
 import Testing
 
 /// Unoptimised code allocates for closures and iterators that the optimiser removes.
-private let isOptimized: Bool = {
+let isOptimized: Bool = {
   var isDebug = false
   assert(
     {
