@@ -22,6 +22,7 @@ extension KernelTable {
       MatMulKernels.register(in:),
       NormalizationKernels.register(in:),
       SoftmaxKernels.register(in:),
+      OptimizerKernels.register(in:),
     ]
     for register in registrations { register(&table) }
     return table

@@ -24,5 +24,6 @@ extension OperatorSet {
     MaxPoolGradient.self, AveragePoolGradient.self, BatchNormalizationGradient.self,
     RecurrentGradient.self, ResizeGradient.self, GridSampleGradient.self, CTCLoss.self, CTCLossGradient.self,
     DeformConvGradient.self,
+    OptimizerUpdate.self, GlobalNorm.self, LearningRate.self, Dropout.self,
   ])
 }
