@@ -80,6 +80,7 @@ let package = Package(
     module("Autodiff", ["GraphIR", "Operators", "TensorCore"]),
     module("Kernels", ["CKernels", "GraphIR", "Operators", "TensorCore"]),
     module("Runtime", ["GraphIR", "Kernels", "Passes", "TensorCore"]),
+    module("Training", ["Autodiff", "GraphIR", "ONNXFormat", "Operators", "Runtime", "TensorCore"]),
     // Images
     module("Imaging", ["TensorCore", "COpenCV", "CClipper", "CJPEG", "CSPNG", "CWebP", "CGEOS", "CPango"]),
     // Models
@@ -109,6 +110,9 @@ let package = Package(
     tests("TensorCoreTests", ["TensorCore"]),
     tests("GraphIRTests", ["GraphIR", "TensorCore"]),
     tests("RuntimeTests", ["CAllocationCounter", "GraphIR", "Kernels", "Runtime", "TensorCore"]),
+    tests(
+      "TrainingTests",
+      ["CKernels", "GraphIR", "ONNXFormat", "Operators", "Runtime", "TensorCore", "TestSupport", "Training"]),
     tests("ONNXFormatTests", ["ONNXFormat", "GraphIR", "Operators", "TensorCore"]),
     tests("TensorFilesTests", ["TensorCore", "TensorFiles"]),
     tests("PyTorchCheckpointTests", ["PyTorchCheckpoint", "TensorCore", "TensorFiles"]),
