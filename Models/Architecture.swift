@@ -68,7 +68,7 @@ private final class SpecCollector: ParameterSource {
 
 /// The networks that Ligature knows.
 public enum Architectures {
-  public static let all: [any Architecture.Type] = [CRNN.self]
+  public static let all: [any Architecture.Type] = [CRNN.self, DBNet.self]
 
   /// By name, in whatever case. Throws `.usage`, listing what there is.
   public static func named(_ name: String) throws -> any Architecture.Type {

@@ -129,6 +129,97 @@ void lig_non_zero(
   }
 }
 
+// ── LargestMask: the k-th largest is found digit by digit, by counting ──────
+// Integers in the order of the floats; both zeros are one, every NaN is the largest.
+static uint32_t rank_of(float value) {
+  if (value != value) return UINT32_MAX;
+  value += 0.0f;
+  uint32_t bits;
+  memcpy(&bits, &value, sizeof bits);
+  return bits & 0x80000000u ? ~bits : bits | 0x80000000u;
+}
+
+enum { digit_bits = 11, digit_count = 1 << digit_bits, block = 1 << 16 };
+
+typedef struct {
+  const float *x;
+  unsigned char *y;
+  long count;
+  // Ranks whose bits from `above` on are those of `prefix` are counted by their digit at `shift`.
+  uint32_t prefix;
+  int shift, above;
+  // A block's histogram, or how many of its elements are equal to the k-th.
+  long *counts;
+} largest_job;
+
+static void count_task(void *context, long part, int worker) {
+  (void)worker;
+  const largest_job *work = context;
+  long end = (part + 1) * block < work->count ? (part + 1) * block : work->count;
+  uint32_t counts[digit_count] = {0};
+  for (long i = part * block; i < end; i++) {
+    uint32_t rank = rank_of(work->x[i]);
+    if (work->above < 32 && rank >> work->above != work->prefix >> work->above) continue;
+    counts[(rank >> work->shift) & (digit_count - 1)]++;
+  }
+  long *to = work->counts + part * digit_count;
+  for (int digit = 0; digit < digit_count; digit++) to[digit] = counts[digit];
+}
+
+static void mark_task(void *context, long part, int worker) {
+  (void)worker;
+  const largest_job *work = context;
+  long end = (part + 1) * block < work->count ? (part + 1) * block : work->count;
+  long ties = work->counts[part];
+  for (long i = part * block; i < end; i++) {
+    uint32_t rank = rank_of(work->x[i]);
+    work->y[i] = rank > work->prefix || (rank == work->prefix && ties-- > 0);
+  }
+}
+
+static long block_count(long count) { return (count + block - 1) / block; }
+
+long lig_largest_mask_workspace(long count) {
+  return block_count(count) * digit_count * (long)sizeof(long);
+}
+
+void lig_largest_mask(
+  const float *x, unsigned char *y, long count, long k, void *workspace, lig_pool *pool
+) {
+  long parts = block_count(count);
+  largest_job work = {.x = x, .y = y, .count = count, .counts = workspace};
+  if (k <= 0 || k >= count) {
+    memset(y, k > 0, (size_t)count);
+    return;
+  }
+  long wanted = k;  // among those that share the prefix
+  static const int shifts[] = {21, 10, 0};
+  for (int pass = 0; pass < 3; pass++) {
+    work.shift = shifts[pass];
+    work.above = pass == 0 ? 32 : shifts[pass - 1];
+    lig_parallel(pool, parts, count_task, &work);
+    for (int digit = digit_count - 1; digit >= 0; digit--) {
+      long total = 0;
+      for (long part = 0; part < parts; part++) total += work.counts[part * digit_count + digit];
+      if (total < wanted) {
+        wanted -= total;
+        continue;
+      }
+      work.prefix |= (uint32_t)digit << work.shift;
+      if (pass < 2) break;
+      // Ties go to the first blocks.
+      for (long part = 0; part < parts; part++) {
+        long here = work.counts[part * digit_count + digit];
+        if (here > wanted) here = wanted;
+        wanted -= here;
+        work.counts[part] = here;
+      }
+      break;
+    }
+  }
+  lig_parallel(pool, parts, mark_task, &work);
+}
+
 // ── NonMaxSuppression ───────────────────────────────────────────────────────
 typedef struct { float left, top, right, bottom; } box;
 

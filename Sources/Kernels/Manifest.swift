@@ -21,7 +21,7 @@ extension KernelTable {
       DeformableConvolutionKernels.register(in:),
       MatMulKernels.register(in:),
       NormalizationKernels.register(in:),
-      SoftmaxKernels.register(in:),
+      SoftmaxKernels.register(in:), CrossEntropyKernels.register(in:),
       OptimizerKernels.register(in:),
     ]
     for register in registrations { register(&table) }

@@ -6,6 +6,7 @@ import TensorCore
 enum SelectionKernels {
   static func register(in table: inout KernelTable) {
     table.register(TopK.self, prepare: computingInFloat32(prepareTopK))
+    table.register(LargestMask.self, prepare: prepareLargest)
     table.register(NonZero.self, evaluate: nonZero)
     table.register(NonMaxSuppression.self, evaluate: suppress)
     table.register(Compress.self, evaluate: compress)
@@ -34,6 +35,20 @@ enum SelectionKernels {
         unsafe places.map { unsafe memory.longs($0) } ?? (base + sparePlaces).assumingMemoryBound(to: Int.self)
       unsafe _ = lig_top_k(
         type, largest, memory.raw(x), to, indices, line.outer, line.count, line.inner, k, base, memory.pool)
+    }
+  }
+
+  private static func prepareLargest(_ op: LargestMask, _ context: KernelContext) throws -> Step {
+    let (x, k, y) = (try context.input(0), try context.input(1), try context.output())
+    guard x.element == .float32, k.element == .int64 else { throw context.unsupportedTypes(op) }
+    return Step(workspace: lig_largest_mask_workspace(x.count)) { memory in
+      let wanted = unsafe memory.read(k, as: Int64.self)[0]
+      guard let wanted = Int(exactly: wanted), (0...x.count).contains(wanted) else {
+        throw LigatureError(.numeric, "the \(wanted) largest of \(x.count) elements are asked for")
+      }
+      unsafe lig_largest_mask(
+        memory.read(x), memory.raw(y).assumingMemoryBound(to: UInt8.self), x.count, wanted, memory.workspace,
+        memory.pool)
     }
   }
 

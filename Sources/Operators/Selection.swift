@@ -41,6 +41,31 @@ public struct TopK: Operator {
   }
 }
 
+/// `float32 […], k int64 [] → bool […]`: whether an element is one of the k largest. Of equal ones the first win, NaN
+/// counts as larger than everything. Unlike TopK's, the result's shape does not depend on k.
+public struct LargestMask: Operator {
+  public static let names = [OperatorName("LargestMask", domain: "ligature")]
+  public var name: OperatorName { LargestMask.names[0] }
+  public var attributes: Attributes { Attributes() }
+  public init() {}
+  public init(name: OperatorName, attributes: Attributes) throws {}
+
+  public func inferTypes(_ context: InferenceContext) throws -> [TensorType] {
+    try context.expectInputs(2...2)
+    let (input, k) = (try context.input(0), try context.input(1))
+    try expect(input.element, in: [.float32], "the input")
+    try expect(k.element, in: [.int64], "k")
+    if let sizes = k.sizes, try Checked.elementCount(sizes) != 1 {
+      throw LigatureError(.shape, "k must be one number, but is \(k)")
+    }
+    return [TensorType(.bool, input.shape)]
+  }
+
+  public func cost(_ context: InferenceContext, outputs: [TensorType]) -> Cost {
+    context.elementwiseCost(outputs, perElement: 4)
+  }
+}
+
 /// `[…] → int64 [rank, found]`: the coordinates of all elements but zeros, in row-major order.
 public struct NonZero: Operator {
   public static let names = [OperatorName("NonZero")]

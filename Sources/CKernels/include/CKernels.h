@@ -11,6 +11,7 @@
 #include "conv_transpose.h"
 #include "copy.h"
 #include "cpu.h"
+#include "cross_entropy.h"
 #include "ctc.h"
 #include "deform_conv.h"
 #include "deform_conv_gradient.h"

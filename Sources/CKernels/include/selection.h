@@ -12,6 +12,13 @@ int lig_top_k(
   int type, int largest, const void *x, void *values, long *indices, long outer, long n, long inner, long k,
   void *workspace, lig_pool *pool);
 
+/// Bytes of scratch for lig_largest_mask.
+long lig_largest_mask_workspace(long count);
+/// y[i] = whether x[i] is one of the k (0...count) largest. Of equal ones the first win; NaN is larger than everything.
+/// Takes linear time, whatever k is.
+void lig_largest_mask(
+  const float *x, unsigned char *y, long count, long k, void *workspace, lig_pool *pool);
+
 /// How many elements are not zero (NaN is not); every type of 1, 2, 4 or 8 bytes. `real`: the sign bit alone is zero.
 long lig_count_non_zero(const void *x, long count, long element_size, int real);
 /// Their coordinates, y[rank, found] (int64), in row-major order.
