@@ -117,7 +117,7 @@ let package = Package(
     tests("TensorFilesTests", ["TensorCore", "TensorFiles"]),
     tests("PyTorchCheckpointTests", ["PyTorchCheckpoint", "TensorCore", "TensorFiles"]),
     tests("ImagingTests", ["Imaging", "TensorCore"]),
-    tests("ArchitecturesTests", ["Architectures", "Imaging", "TensorCore"]),
+    tests("ArchitecturesTests", ["Architectures", "Imaging", "TensorCore", "TensorFiles"]),
     tests(
       "NetworkTests",
       ["Architectures", "Autodiff", "GraphIR", "Operators", "Passes", "Runtime", "TensorCore", "TensorFiles"]),

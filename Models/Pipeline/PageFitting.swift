@@ -47,12 +47,14 @@ package struct FittedPage: Sendable {
 
   /// A box of the working picture in pixels of the page, inside it.
   package func onPage(_ box: Quadrilateral) -> Quadrilateral {
-    func back(_ corner: Point) -> Point {
-      Point(
-        min(max(corner.x * Float(ratioX), 0), Float(width)),
-        min(max((corner.y - Float(top)) * Float(ratioY), 0), Float(height)))
-    }
-    return Quadrilateral(back(box.first), back(box.second), back(box.third), back(box.fourth))
+    Quadrilateral(onPage(box.first), onPage(box.second), onPage(box.third), onPage(box.fourth))
+  }
+
+  /// A position of the working picture in pixels of the page, inside it.
+  package func onPage(_ corner: Point) -> Point {
+    Point(
+      min(max(corner.x * Float(ratioX), 0), Float(width)),
+      min(max((corner.y - Float(top)) * Float(ratioY), 0), Float(height)))
   }
 }
 

@@ -5,14 +5,26 @@ extension Recipe.Preprocess {
   /// What the model reads for each value of a pixel.
   func table() throws -> PixelTable {
     if let scale { return try PixelTable(scale: Float(scale), mean: mean, standardDeviation: std) }
+    if normalize == .mmdet {
+      return PixelTable(channels: mean.count) { value, channel in
+        let centred = Float(value) - Float(self.mean[channel])
+        return Float(Double(centred) * (1 / self.std[channel]))
+      }
+    }
     let (divisor, mean, std) = (Float(divisor ?? 1), mean.map { Float($0) }, std.map { Float($0) })
     return PixelTable(channels: mean.count) { value, channel in
       (Float(value) / divisor - mean[channel]) / std[channel]
     }
   }
 
-  /// An RGB picture in the order that the model was trained with.
-  func ordered(_ image: Image) -> Image { channels == .bgr ? image.swappingRedAndBlue() : image }
+  /// A picture, RGB or grey, with the channels that the model was trained with.
+  func ordered(_ image: Image) throws -> Image {
+    switch channels {
+    case .rgb: try image.rgb()
+    case .bgr: try image.rgb().swappingRedAndBlue()
+    case .grayscale: try image.grey()
+    }
+  }
 }
 
 extension Recipe {

@@ -17,6 +17,7 @@ extension Recipe {
     try dictionary?.validate()
     switch (task, postprocess, preprocess.resize) {
     case (.detection, .db, .limitedSide), (.recognition, .ctc, .height), (.angle, .angle, .fixed): break
+    case (.detection, .dbPostprocessor, .keepRatio), (.recognition, .ctc, .resizeOCR): break
     default:
       throw LigatureError(
         .unsupported, "the recipe's task '\(task.rawValue)' does not go with its resize and postprocess kinds")
@@ -33,16 +34,19 @@ extension Recipe {
 
 extension Recipe.Preprocess {
   func validate() throws {
-    guard mean.count == 3, std.count == 3 else {
+    guard mean.count == channels.count, std.count == channels.count else {
       throw LigatureError(
-        .format, "the recipe has \(mean.count) means and \(std.count) deviations; colours take 3 each")
+        .format,
+        "the recipe has \(mean.count) means and \(std.count) deviations; \(channels.rawValue) takes "
+          + "\(channels.count) of each")
     }
     for value in mean { try Recipe.require(value, in: -1e6...1e6, "mean") }
     for value in std { try Recipe.require(abs(value), in: 1e-6...1e6, "std (without its sign)") }
-    switch (scale, divisor) {
-    case (let scale?, nil): try Recipe.require(scale, in: 1e-6...1e6, "scale")
-    case (nil, let divisor?): try Recipe.require(divisor, in: 1e-6...1e6, "divisor")
-    default: throw LigatureError(.format, "the recipe's preprocess takes either a scale or a divisor")
+    switch (scale, divisor, normalize) {
+    case (let scale?, nil, nil): try Recipe.require(scale, in: 1e-6...1e6, "scale")
+    case (nil, let divisor?, nil): try Recipe.require(divisor, in: 1e-6...1e6, "divisor")
+    case (nil, nil, .mmdet?): break
+    default: throw LigatureError(.format, "the recipe's preprocess takes either a scale, a divisor or 'normalize'")
     }
     switch resize {
     case .limitedSide(let value):
@@ -50,6 +54,29 @@ extension Recipe.Preprocess {
       try Recipe.require(value.multipleOf, in: 1...1024, "resize.multipleOf")
     case .height(let value): try Recipe.validate(value.height, value.width, value.batch)
     case .fixed(let value): try Recipe.validate(value.height, value.width, value.batch)
+    case .resizeOCR(let value): try value.validate()
+    case .keepRatio(let value):
+      try Recipe.require(value.longSide, in: Recipe.sides, "resize.longSide")
+      try Recipe.require(value.shortSide, in: Recipe.sides, "resize.shortSide")
+      try Recipe.require(value.multipleOf, in: 1...1024, "resize.multipleOf")
+    }
+  }
+}
+
+extension Recipe.ResizeOCR {
+  func validate() throws {
+    try Recipe.validate(height, maxWidth ?? minWidth ?? 1, batch)
+    try Recipe.require(minWidth ?? 1, in: Recipe.sides, "resize.minWidth")
+    try Recipe.require(widthDivisor, in: 1...1024, "resize.widthDivisor")
+    try Recipe.require(padValue, in: 0...255, "resize.padValue")
+    guard keepAspectRatio || maxWidth != nil else {
+      throw LigatureError(.format, "the recipe's ResizeOCR keeps no proportions, so that it needs a maxWidth")
+    }
+    guard !rotations.isEmpty, Set(rotations).count == rotations.count,
+      rotations.allSatisfy([0, 90, 180, 270].contains)
+    else {
+      throw LigatureError(
+        .unsupported, "the recipe's rotations are \(rotations.prefix(8)); known are 0, 90, 180 and 270, each once")
     }
   }
 }
@@ -81,6 +108,7 @@ extension Recipe.Postprocess {
       try Recipe.require(value.unclipRatio, in: 0...100, "postprocess.unclipRatio")
       try Recipe.require(value.maximalCandidates, in: 1...100_000, "postprocess.maximalCandidates")
       try Recipe.require(value.minimalSide, in: 0...1e6, "postprocess.minimalSide")
+    case .dbPostprocessor(let value): try value.validate()
     case .ctc(let value):
       try Recipe.require(value.blank, in: 0...(1 << 24), "postprocess.blank")
       try Recipe.require(value.minimalScore, in: 0...1, "postprocess.minimalScore")

@@ -1,6 +1,3 @@
-internal import Foundation
-internal import TensorCore
-
 /// What a model file says about its own use: kept as JSON in the file's `metadata_props` under `Recipe.metadataKey`,
 /// so that the file alone is enough to read with. Files are not trusted: a decoded recipe has been checked.
 public struct Recipe: Codable, Sendable, Equatable {
@@ -27,29 +24,74 @@ public struct Recipe: Codable, Sendable, Equatable {
   public var dictionary: Dictionary?
   public var licence: String
   public var origin: Origin
+
+  /// Not checked: what is to be written into a file is read back with `init(json:)` first, which checks.
+  public init(
+    name: String, task: Task, architecture: String, preprocess: Preprocess, page: Page? = nil,
+    postprocess: Postprocess, dictionary: Dictionary? = nil, licence: String, origin: Origin
+  ) {
+    format = Recipe.currentFormat
+    self.name = name
+    self.task = task
+    self.architecture = architecture
+    self.preprocess = preprocess
+    self.page = page
+    self.postprocess = postprocess
+    self.dictionary = dictionary
+    self.licence = licence
+    self.origin = origin
+  }
 }
 
 extension Recipe {
   public enum Channels: String, Codable, Sendable {
     case rgb = "RGB"
     case bgr = "BGR"
+    /// One channel.
+    case grayscale
+
+    var count: Int { self == .grayscale ? 1 : 3 }
+  }
+
+  /// How pixels of 0…255 are normalised, where neither a scale nor a divisor says so.
+  public enum Normalization: String, Codable, Sendable {
+    /// MMDetection's: pixel minus mean in single precision, times 1 / std in double precision.
+    case mmdet = "Normalize"
   }
 
   /// From pixels to what the model reads. With `scale`, NumPy's float32 pixels and float64 statistics are followed;
-  /// with `divisor`, all is single precision: pixel / divisor, minus mean, divided by std.
+  /// with `divisor`, all is single precision: pixel / divisor, minus mean, divided by std (MMOCR's `NormalizeOCR`
+  /// with the divisor 255); `normalize` names another rule. Exactly one of the three is given, and one mean and
+  /// deviation for each channel, in the channels' order.
   public struct Preprocess: Codable, Sendable, Equatable {
     public var channels: Channels
     public var scale: Double?
     public var divisor: Double?
+    public var normalize: Normalization?
     public var mean: [Double]
     public var std: [Double]
     public var resize: Resize
+
+    public init(
+      channels: Channels, scale: Double? = nil, divisor: Double? = nil, normalize: Normalization? = nil,
+      mean: [Double], std: [Double], resize: Resize
+    ) {
+      self.channels = channels
+      self.scale = scale
+      self.divisor = divisor
+      self.normalize = normalize
+      self.mean = mean
+      self.std = std
+      self.resize = resize
+    }
   }
 
   public enum Resize: Sendable, Equatable {
     case limitedSide(LimitedSide)
     case height(LineHeight)
     case fixed(FixedSize)
+    case resizeOCR(ResizeOCR)
+    case keepRatio(KeepRatio)
   }
 
   /// A page whose shorter side must reach `limit` (`min`), or whose longer side must not pass it (`max`);
@@ -89,11 +131,12 @@ extension Recipe {
 
   public enum Postprocess: Sendable, Equatable {
     case db(DB)
+    case dbPostprocessor(DBPostprocessor)
     case ctc(CTC)
     case angle(Angle)
   }
 
-  /// Parameters of `DBPostprocessor`.
+  /// Parameters of `PaddleDBPostprocessor`.
   public struct DB: Codable, Sendable, Equatable {
     public var threshold: Double
     public var boxThreshold: Double
@@ -107,6 +150,31 @@ extension Recipe {
   public struct CTC: Codable, Sendable, Equatable {
     public var blank: Int
     public var minimalScore: Double
+    /// Whether the model gives logits, on which softmax is still to be taken, and not probabilities.
+    public var logits: Bool
+    /// Whether texts are written in small letters before they become training targets.
+    public var lower: Bool
+    /// Whether a class `<UKN>` follows the dictionary.
+    public var withUnknown: Bool
+
+    public init(
+      blank: Int = 0, minimalScore: Double = 0, logits: Bool = false, lower: Bool = false, withUnknown: Bool = false
+    ) {
+      self.blank = blank
+      self.minimalScore = minimalScore
+      self.logits = logits
+      self.lower = lower
+      self.withUnknown = withUnknown
+    }
+
+    public init(from decoder: any Decoder) throws {
+      let values = try decoder.container(keyedBy: CodingKeys.self)
+      blank = try values.decode(Int.self, forKey: .blank)
+      minimalScore = try values.decode(Double.self, forKey: .minimalScore)
+      logits = try values.decode(.logits, default: false)
+      lower = try values.decode(.lower, default: false)
+      withUnknown = try values.decode(.withUnknown, default: false)
+    }
   }
 
   /// The degrees that each class stands for, and the score above which a line is turned.
@@ -135,107 +203,16 @@ extension Recipe {
     public var version: String?
     public var file: String?
     public var sha256: String?
-  }
-}
 
-// ── Reading and writing ─────────────────────────────────────────────────────
-extension Recipe {
-  /// Larger JSON is refused: recipes of the largest dictionaries take less.
-  static let maximalByteCount = 8 << 20
-
-  /// Reads and checks JSON. Throws `.format` when it is not a recipe, `.limit` when it is too large, `.numeric` when
-  /// a value is out of its range.
-  public init(json: String) throws {
-    guard json.utf8.count <= Recipe.maximalByteCount else {
-      throw LigatureError(
-        .limit, "the recipe has \(json.utf8.count) bytes; at most \(Recipe.maximalByteCount) are read")
+    public init(
+      project: String? = nil, package: String? = nil, version: String? = nil, file: String? = nil,
+      sha256: String? = nil
+    ) {
+      self.project = project
+      self.package = package
+      self.version = version
+      self.file = file
+      self.sha256 = sha256
     }
-    do {
-      self = try JSONDecoder().decode(Recipe.self, from: Data(json.utf8))
-    } catch let error as LigatureError {
-      throw error
-    } catch {
-      throw LigatureError(.format, "the recipe is not understood: \(Recipe.explain(error))")
-    }
-    try validate()
-  }
-
-  /// The recipe in the metadata of a model file, or nil when there is none. Errors as `init(json:)`.
-  public init?(metadata: [String: String]) throws {
-    guard let json = metadata[Recipe.metadataKey] else { return nil }
-    try self.init(json: json)
-  }
-
-  /// JSON with sorted keys: the same recipe always gives the same bytes.
-  public func json() throws -> String {
-    let encoder = JSONEncoder()
-    encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
-    return String(decoding: try encoder.encode(self), as: UTF8.self)
-  }
-
-  private static func explain(_ error: any Error) -> String {
-    func place(_ context: DecodingError.Context) -> String {
-      context.codingPath.isEmpty ? "" : " at '\(context.codingPath.map(\.stringValue).joined(separator: "."))'"
-    }
-    switch error as? DecodingError {
-    case .keyNotFound(let key, let context): return "'\(key.stringValue)' is missing" + place(context)
-    case .typeMismatch(let type, let context): return "no \(type)" + place(context)
-    case .valueNotFound(let type, let context): return "no \(type)" + place(context)
-    case .dataCorrupted(let context): return context.debugDescription + place(context)
-    default: return "\(error)"
-    }
-  }
-}
-
-private enum KindKey: String, CodingKey { case kind }
-
-extension Recipe.Resize: Codable {
-  public init(from decoder: any Decoder) throws {
-    switch try decoder.container(keyedBy: KindKey.self).decode(String.self, forKey: .kind) {
-    case "limitedSide": self = .limitedSide(try Recipe.LimitedSide(from: decoder))
-    case "height": self = .height(try Recipe.LineHeight(from: decoder))
-    case "fixed": self = .fixed(try Recipe.FixedSize(from: decoder))
-    case let kind: throw Recipe.unknown(kind, "resize", "limitedSide, height, fixed")
-    }
-  }
-
-  public func encode(to encoder: any Encoder) throws {
-    switch self {
-    case .limitedSide(let value): try Recipe.encode("limitedSide", value, to: encoder)
-    case .height(let value): try Recipe.encode("height", value, to: encoder)
-    case .fixed(let value): try Recipe.encode("fixed", value, to: encoder)
-    }
-  }
-}
-
-extension Recipe.Postprocess: Codable {
-  public init(from decoder: any Decoder) throws {
-    switch try decoder.container(keyedBy: KindKey.self).decode(String.self, forKey: .kind) {
-    case "db": self = .db(try Recipe.DB(from: decoder))
-    case "ctc": self = .ctc(try Recipe.CTC(from: decoder))
-    case "angle": self = .angle(try Recipe.Angle(from: decoder))
-    case let kind: throw Recipe.unknown(kind, "postprocess", "db, ctc, angle")
-    }
-  }
-
-  public func encode(to encoder: any Encoder) throws {
-    switch self {
-    case .db(let value): try Recipe.encode("db", value, to: encoder)
-    case .ctc(let value): try Recipe.encode("ctc", value, to: encoder)
-    case .angle(let value): try Recipe.encode("angle", value, to: encoder)
-    }
-  }
-}
-
-extension Recipe {
-  fileprivate static func encode(_ kind: String, _ value: some Encodable, to encoder: any Encoder) throws {
-    var container = encoder.container(keyedBy: KindKey.self)
-    try container.encode(kind, forKey: .kind)
-    try value.encode(to: encoder)
-  }
-
-  fileprivate static func unknown(_ kind: String, _ what: String, _ known: String) -> LigatureError {
-    LigatureError(
-      .unsupported, "the recipe's \(what) is of the unknown kind '\(kind.prefix(40))'; known are \(known)")
   }
 }

@@ -5,14 +5,19 @@ internal import TensorCore
 public struct TextLine: Sendable, Equatable {
   /// Clockwise from the corner that is top left on the page, in pixels of the page.
   public var polygon: Quadrilateral
+  /// The outline that the detector found, in pixels of the page: more than the polygon where it gives outlines.
+  public var outline: Polygon
   public var text: String
   /// Mean probability of the characters, 0…1.
   public var score: Double
   /// How the text stands: 0 level, 1 reading downwards, 2 upside down, 3 reading upwards.
   public var quarterTurns: Int
 
-  public init(polygon: Quadrilateral, text: String, score: Double, quarterTurns: Int = 0) {
+  public init(
+    polygon: Quadrilateral, outline: Polygon? = nil, text: String, score: Double, quarterTurns: Int = 0
+  ) {
     self.polygon = polygon
+    self.outline = outline ?? polygon.points
     self.text = text
     self.score = score
     self.quarterTurns = quarterTurns
@@ -48,18 +53,18 @@ public struct TextReader: Sendable {
   /// - Parameter picture: grey, RGB or RGBA (laid over white), upright.
   public func read(_ picture: Image) throws -> [TextLine] {
     let page = try FittedPage(picture.rgb(), detector.model.recipe.page)
-    let boxes = try detector(page.image)
-    var cuts = try boxes.map { try page.image.line(inside: $0) }
+    let found = try detector(page.image)
+    var cuts = try found.map { try page.image.line(inside: $0.box) }
     let answers = try classifier?(cuts.map(\.image)) ?? []
     for (index, answer) in answers.enumerated() where answer.isUpsideDown {
       cuts[index] = (try cuts[index].image.turned(.half), cuts[index].quarterTurns + 2)
     }
     let texts = try recognizer(cuts.map(\.image))
-    return boxes.indices.compactMap { index in
-      guard texts[index].score >= recognizer.minimalScore else { return nil }
+    return found.indices.compactMap { index in
+      guard texts[index].score >= recognizer.minimalScore, !texts[index].text.isEmpty else { return nil }
       return TextLine(
-        polygon: page.onPage(boxes[index]), text: texts[index].text, score: texts[index].score,
-        quarterTurns: cuts[index].quarterTurns)
+        polygon: page.onPage(found[index].box), outline: found[index].outline.map { page.onPage($0) },
+        text: texts[index].text, score: texts[index].score, quarterTurns: cuts[index].quarterTurns)
     }
   }
 }

@@ -1,104 +1,120 @@
 public import Imaging
 internal import TensorCore
 
+/// A text region as a detector outlines it.
+public struct TextBoundary: Sendable, Equatable {
+  /// In pixels of the map, or of the page once resized.
+  public var polygon: Polygon
+  /// Mean probability inside the region before it was widened, 0…1.
+  public var score: Double
+
+  public init(polygon: Polygon, score: Double) {
+    self.polygon = polygon
+    self.score = score
+  }
+
+  /// From the map to the picture that it was made of (MMOCR's `resize_boundary`).
+  /// - Parameters:
+  ///   - scaleX, scaleY: the sizes that the network saw, divided by the picture's.
+  ///   - downsampleRatio: the map's size divided by what the network saw.
+  public func resized(scaleX: Float, scaleY: Float, downsampleRatio: Float = 1) -> TextBoundary {
+    let (x, y) = (1 / downsampleRatio / scaleX, 1 / downsampleRatio / scaleY)
+    return TextBoundary(
+      polygon: polygon.map { Point(Float(Double($0.x) * Double(x)), Float(Double($0.y) * Double(y))) }, score: score)
+  }
+}
+
+/// How a region is given back (`text_repr_type`).
+public enum TextRepresentation: String, Codable, Sendable {
+  /// Four corners of the smallest rectangle.
+  case quad
+  /// The whole outline.
+  case poly
+}
+
 /// From the probability map of a DB detector (Liao et al., Real-time Scene Text Detection with Differentiable
-/// Binarization, 2020; MMOCR's `DBPostprocessor` with rectangles) to boxes of text.
-///
-/// Where NumPy and OpenCV round, cut or compare in single precision, so does this: boxes are whole pixels, and one
-/// pixel more in a box changes what a recogniser reads.
-public struct DBPostprocessor: Sendable {
-  public struct Box: Sendable, Equatable {
-    /// Clockwise from the corner that is top left for text that lies about level. Whole pixels of the page.
-    public var corners: Quadrilateral
-    /// Mean probability inside the box before it was widened, 0…1.
-    public var score: Double
+/// Binarization, 2020) to text regions: MMOCR 0.x's `DBPostprocessor`, with its parameters and defaults.
+public struct DBPostprocessor: Codable, Sendable, Equatable {
+  public var textReprType: TextRepresentation
+  /// A pixel is text when its probability is greater.
+  public var maskThr: Double
+  /// Regions with a smaller mean are dropped.
+  public var minTextScore: Double
+  /// Rectangles whose shorter side is not longer are dropped, in pixels of the map. Only for `quad`.
+  public var minTextWidth: Double
+  /// An outline is moved outwards by area * this / length.
+  public var unclipRatio: Double
+  /// An outline is simplified by this share of its length.
+  public var epsilonRatio: Double
+  /// One more outline than this is looked at: so it is in MMOCR.
+  public var maxCandidates: Int
+
+  public init(
+    textReprType: TextRepresentation = .quad, maskThr: Double = 0.3, minTextScore: Double = 0.3,
+    minTextWidth: Double = 5, unclipRatio: Double = 1.5, epsilonRatio: Double = 0.01, maxCandidates: Int = 3000
+  ) {
+    self.textReprType = textReprType
+    self.maskThr = maskThr
+    self.minTextScore = minTextScore
+    self.minTextWidth = minTextWidth
+    self.unclipRatio = unclipRatio
+    self.epsilonRatio = epsilonRatio
+    self.maxCandidates = maxCandidates
   }
 
-  public let parameters: Recipe.DB
+  /// Missing keys have MMOCR's defaults. A decoder that converts from snake case reads MMOCR's configs.
+  public init(from decoder: any Decoder) throws {
+    let values = try decoder.container(keyedBy: CodingKeys.self)
+    let standard = DBPostprocessor()
+    self.init(
+      textReprType: try values.decode(.textReprType, default: standard.textReprType),
+      maskThr: try values.decode(.maskThr, default: standard.maskThr),
+      minTextScore: try values.decode(.minTextScore, default: standard.minTextScore),
+      minTextWidth: try values.decode(.minTextWidth, default: standard.minTextWidth),
+      unclipRatio: try values.decode(.unclipRatio, default: standard.unclipRatio),
+      epsilonRatio: try values.decode(.epsilonRatio, default: standard.epsilonRatio),
+      maxCandidates: try values.decode(.maxCandidates, default: standard.maxCandidates))
+  }
 
-  public init(_ parameters: Recipe.DB) { self.parameters = parameters }
+  func validate() throws {
+    try Recipe.require(maskThr, in: 0...1, "postprocess.maskThr")
+    try Recipe.require(minTextScore, in: 0...1, "postprocess.minTextScore")
+    try Recipe.require(minTextWidth, in: -1e6...1e6, "postprocess.minTextWidth")
+    try Recipe.require(unclipRatio, in: 0...100, "postprocess.unclipRatio")
+    try Recipe.require(epsilonRatio, in: 0...1, "postprocess.epsilonRatio")
+    try Recipe.require(maxCandidates, in: 0...100_000, "postprocess.maxCandidates")
+  }
 
-  /// Boxes in the order of their outlines, scaled from the map to a page of `width` x `height` pixels.
+  /// Regions in the order of their outlines, in pixels of the map; they may reach beyond it.
   /// - Parameter map: probabilities `[H, W]`, one channel.
-  public func callAsFunction(_ map: FloatImage, width: Int, height: Int) throws -> [Box] {
-    var mask = try map.thresholded(above: Float(parameters.threshold))
-    if parameters.dilation { mask = try mask.dilated(width: 2, height: 2) }
-    var boxes: [Box] = []
-    for contour in try mask.contours(mode: .list, method: .simple).prefix(parameters.maximalCandidates) {
-      if let box = try box(around: contour, map, width, height) { boxes.append(box) }
-    }
-    return boxes
+  public func callAsFunction(_ map: FloatImage) throws -> [TextBoundary] {
+    try map.thresholded(above: Float(maskThr)).contours(mode: .list, method: .simple)
+      .prefix(maxCandidates + 1).compactMap { try boundary(of: $0, map) }
   }
 
-  /// Nil for what is too small or not probable enough.
-  private func box(around contour: Contour, _ map: FloatImage, _ width: Int, _ height: Int) throws -> Box? {
-    let inner = try contour.orderedMinimumRectangle()
-    guard Double(inner.shorterSide) >= parameters.minimalSide else { return nil }
-    let score = try DBPostprocessor.meanProbability(of: map, inside: inner.corners)
-    guard score >= parameters.boxThreshold else { return nil }
-    // DB learns shrunken text; the offset undoes it.
-    let polygon = inner.corners.points
-    let length = try polygon.polygonLength()
+  /// Nil for what is too small, not probable enough, or falls apart.
+  private func boundary(of contour: Contour, _ map: FloatImage) throws -> TextBoundary? {
+    let simple = try contour.approximated(epsilon: epsilonRatio * contour.arcLength())
+    guard simple.count >= 4 else { return nil }
+    let corners = simple.map { Point($0) }
+    let score = try map.meanProbability(inside: corners)
+    guard score >= minTextScore, let widened = try widened(simple, corners) else { return nil }
+    switch textReprType {
+    case .quad:
+      let rectangle = try widened.minimumAreaRectangle()
+      guard Double(min(rectangle.width, rectangle.height)) > minTextWidth else { return nil }
+      return TextBoundary(polygon: try rectangle.corners().points, score: score)
+    case .poly:
+      return widened.count < 4 ? nil : TextBoundary(polygon: widened.map { Point($0) }, score: score)
+    }
+  }
+
+  /// Several outlines of equal length are joined to one, as an array of arrays flattens; of unequal length, none.
+  private func widened(_ outline: Contour, _ corners: Polygon) throws -> Contour? {
+    let length = try corners.polygonLength()
     guard length > 0 else { return nil }
-    let distance = try polygon.polygonArea() * parameters.unclipRatio / length
-    let widened: Contour = try polygon.offset(by: distance).flatMap { $0 }
-    guard !widened.isEmpty else { return nil }
-    let outer = try widened.orderedMinimumRectangle()
-    guard Double(outer.shorterSide) >= parameters.minimalSide + 2 else { return nil }
-    let corners = try Quadrilateral(
-      outer.corners.points.map { corner in
-        Point(
-          scaled(corner.x, from: map.width, to: width), scaled(corner.y, from: map.height, to: height))
-      })
-    return Box(corners: corners, score: score)
-  }
-
-  private func scaled(_ value: Float, from mapSide: Int, to side: Int) -> Float {
-    let scaled = (value / Float(mapSide) * Float(side)).rounded(.toNearestOrEven)
-    return min(max(scaled, 0), Float(side))
-  }
-
-  /// Mean of the map over the box, its corners cut to whole pixels.
-  static func meanProbability(of map: FloatImage, inside box: Quadrilateral) throws -> Double {
-    let (xs, ys) = (box.points.map(\.x), box.points.map(\.y))
-    let left = try pixel((xs.min() ?? 0).rounded(.down), below: map.width)
-    let right = try pixel((xs.max() ?? 0).rounded(.up), below: map.width)
-    let top = try pixel((ys.min() ?? 0).rounded(.down), below: map.height)
-    let bottom = try pixel((ys.max() ?? 0).rounded(.up), below: map.height)
-    let part = try map.cropped(x: left, y: top, width: right - left + 1, height: bottom - top + 1)
-    var mask = try Image(width: part.width, height: part.height, channels: 1)
-    let outline = try box.points.map {
-      try PixelPoint(truncating: Point($0.x - Float(left), $0.y - Float(top)))
-    }
-    try mask.fill(polygon: outline, value: [1])
-    return try part.mean(mask: mask)[0]
-  }
-
-  private static func pixel(_ position: Float, below side: Int) throws -> Int {
-    guard position.isFinite else { throw LigatureError(.numeric, "a box of text has a corner that is not finite") }
-    return Int(min(max(position, 0), Float(side - 1)))
-  }
-}
-
-extension Array where Element == PixelPoint {
-  /// The smallest rectangle around the points, clockwise: of the two corners furthest left, the upper one comes
-  /// first, and last the lower one.
-  func orderedMinimumRectangle() throws -> (corners: Quadrilateral, shorterSide: Float) {
-    let rectangle = try minimumAreaRectangle()
-    let sorted = try rectangle.corners().points.stablySorted { $0.x < $1.x }
-    let (first, last) = sorted[1].y > sorted[0].y ? (sorted[0], sorted[1]) : (sorted[1], sorted[0])
-    let (second, third) = sorted[3].y > sorted[2].y ? (sorted[2], sorted[3]) : (sorted[3], sorted[2])
-    return (Quadrilateral(first, second, third, last), Swift.min(rectangle.width, rectangle.height))
-  }
-}
-
-extension Array {
-  /// Equal elements keep their order. (`sorted(by:)` does so today, but does not promise it.)
-  func stablySorted(by areInIncreasingOrder: (Element, Element) -> Bool) -> [Element] {
-    enumerated().sorted { a, b in
-      if areInIncreasingOrder(a.element, b.element) { return true }
-      if areInIncreasingOrder(b.element, a.element) { return false }
-      return a.offset < b.offset
-    }.map(\.element)
+    let paths = try outline.offset(by: corners.polygonArea() * unclipRatio / length)
+    guard let first = paths.first, paths.allSatisfy({ $0.count == first.count }) else { return nil }
+    return paths.flatMap(\.self)
   }
 }

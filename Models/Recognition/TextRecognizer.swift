@@ -6,48 +6,96 @@ public struct TextRecognizer: Sendable {
   let model: OCRModel
   /// Lines with a lower score are not worth reporting.
   public let minimalScore: Double
-  private let size: Recipe.LineHeight
-  private let table: PixelTable
+  private let resizing: Resizing
   private let convertor: CTCConvertor
 
+  private enum Resizing {
+    case height(Recipe.LineHeight, PixelTable)
+    case resizeOCR(RecognitionPipeline)
+  }
+
   public init(_ model: OCRModel) throws {
-    guard case .ctc(let parameters) = model.recipe.postprocess, case .height(let size) = model.recipe.preprocess.resize
-    else { throw LigatureError(.unsupported, "the recipe of a recogniser needs 'height' and 'ctc'") }
+    let preprocess = model.recipe.preprocess
+    guard case .ctc(let parameters) = model.recipe.postprocess else {
+      throw LigatureError(.unsupported, "the recipe of a recogniser needs 'ctc'")
+    }
+    switch preprocess.resize {
+    case .height(let size): resizing = .height(size, try preprocess.table())
+    case .resizeOCR: resizing = .resizeOCR(try RecognitionPipeline(preprocess))
+    default: throw LigatureError(.unsupported, "the recipe of a recogniser needs 'height' or 'ResizeOCR'")
+    }
     guard !model.dictionary.isEmpty else {
       throw LigatureError(.format, "the recipe of the recogniser '\(model.recipe.name.prefix(100))' has no dictionary")
     }
     self.model = model
-    self.size = size
     minimalScore = parameters.minimalScore
-    table = try model.recipe.preprocess.table()
-    convertor = try CTCConvertor(dictionary: model.dictionary, blank: parameters.blank)
+    convertor = try CTCConvertor(parameters, dictionary: model.dictionary)
   }
 
-  /// The text of each line, in the order given. Lines of similar proportions are read together, in batches that are
-  /// as wide as their widest line; a line's own padding is part of what the model sees.
+  /// The text of each line, in the order given.
   /// - Parameter lines: RGB, upright.
   public func callAsFunction(_ lines: [Image]) throws -> [CTCConvertor.Text] {
+    switch resizing {
+    case .height(let size, let table): try readByHeight(lines, size, table)
+    case .resizeOCR(let pipeline): try readViews(lines, pipeline)
+    }
+  }
+
+  /// Lines of similar proportions are read together, in batches that are as wide as their widest line; a line's own
+  /// padding is part of what the model sees.
+  private func readByHeight(
+    _ lines: [Image], _ size: Recipe.LineHeight, _ table: PixelTable
+  ) throws -> [CTCConvertor.Text] {
     var texts = [CTCConvertor.Text](repeating: .init(text: "", score: 0), count: lines.count)
     for batch in batchesByAspectRatio(lines, size.batch) {
-      let width = batchWidth(batch.map { lines[$0] })
+      let width = batchWidth(batch.map { lines[$0] }, size)
       let scaled = try batch.map {
         try model.recipe.preprocess.ordered(lines[$0].scaledLine(height: size.height, atMost: width))
       }
       let input = try Image.tensor(of: scaled, width: width, height: size.height, table)
-      let decoded = try convertor.decode(model.run(input, rank: 3))
-      guard decoded.count == batch.count else {
-        throw LigatureError(.shape, "the recogniser read \(batch.count) lines and gave \(decoded.count)")
+      for (line, text) in zip(batch, try read(input, validRatios: nil)) { texts[line] = text }
+    }
+    return texts
+  }
+
+  /// Views of one width are read together: then the answers are those of lines read one by one. Of the views of a
+  /// line, the surest counts.
+  private func readViews(_ lines: [Image], _ pipeline: RecognitionPipeline) throws -> [CTCConvertor.Text] {
+    let views = try lines.enumerated().flatMap { line, image in
+      try pipeline.views(of: image).map { (line: line, view: $0) }
+    }
+    var answers = [CTCConvertor.Text](repeating: .init(text: "", score: 0), count: views.count)
+    let byWidth = Dictionary(grouping: views.indices) { views[$0].view.image.width }
+    for (_, group) in byWidth.sorted(by: { $0.key < $1.key }) {
+      for start in stride(from: 0, to: group.count, by: pipeline.size.batch) {
+        let batch = group[start..<min(start + pipeline.size.batch, group.count)]
+        let input = try pipeline.tensor(batch.map { views[$0].view })
+        let read = try read(input, validRatios: batch.map { views[$0].view.validRatio })
+        for (index, text) in zip(batch, read) { answers[index] = text }
       }
-      for (line, text) in zip(batch, decoded) { texts[line] = text }
+    }
+    let byLine = Dictionary(grouping: views.indices) { views[$0].line }
+    return lines.indices.map { line in surest((byLine[line] ?? []).map { answers[$0] }) }
+  }
+
+  private func read(_ input: Tensor, validRatios: [Double]?) throws -> [CTCConvertor.Text] {
+    let texts = try convertor.decode(model.run(input, rank: 3), validRatios: validRatios)
+    guard texts.count == input.shape[0] else {
+      throw LigatureError(.shape, "the recogniser read \(input.shape[0]) lines and gave \(texts.count)")
     }
     return texts
   }
 
   /// The widest line's width at the common height, and at least the recipe's.
-  func batchWidth(_ lines: [Image]) -> Int {
+  private func batchWidth(_ lines: [Image], _ size: Recipe.LineHeight) -> Int {
     let least = Double(size.width) / Double(size.height)
     return Int(Double(size.height) * lines.map(\.aspectRatio).reduce(least, max))
   }
+}
+
+/// The first of the texts with the highest score; empty for none.
+func surest(_ texts: [CTCConvertor.Text]) -> CTCConvertor.Text {
+  texts.reduce(nil) { best, text in best.map { text.score > $0.score ? text : $0 } ?? text } ?? .init(text: "", score: 0)
 }
 
 /// Indices of pictures, the narrowest proportions first, in groups of at most `count`.

@@ -107,16 +107,6 @@ const char *ligature_cv_mean(ligature_cv_image source, ligature_cv_image mask, d
   });
 }
 
-const char *ligature_cv_fill_polygon(ligature_cv_image image, ligature_cv_points polygon, const double value[4]) {
-  return guarded([&] {
-    if (polygon.is_float) CV_Error(cv::Error::StsBadArg, "corners must be integers");
-    cv::Mat target = view(image);
-    const cv::Point *corners = static_cast<const cv::Point *>(polygon.coordinates);
-    const int count = view(polygon).rows;
-    cv::fillPoly(target, &corners, &count, 1, scalar(value));
-  });
-}
-
 // ── Matrices ────────────────────────────────────────────────────────────────
 
 namespace {

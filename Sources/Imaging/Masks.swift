@@ -81,20 +81,4 @@ extension Raster {
     }
     return Array(result.prefix(channels))
   }
-
-  /// Fills a polygon, its edges included (`cv2.fillPoly`); what lies outside the picture is left out.
-  public mutating func fill(polygon: [PixelPoint], value: [Double]) throws {
-    guard !polygon.isEmpty else { return }
-    // Beyond this OpenCV's 16-bit fixed-point coordinates overflow.
-    guard polygon.allSatisfy({ abs(Int($0.x)) <= 1 << 29 && abs(Int($0.y)) <= 1 << 29 }) else {
-      throw LigatureError(.numeric, "fillPoly: a corner is farther than 2^29 pixels away")
-    }
-    let colour = value + [Double](repeating: 0, count: max(4 - value.count, 0))
-    try unsafe withTarget { target in
-      try unsafe polygon.withUnsafeBytes { bytes in
-        let corners = unsafe ligature_cv_points(coordinates: bytes.baseAddress, count: polygon.count, is_float: 0)
-        try unsafe openCV("fillPoly", ligature_cv_fill_polygon(target, corners, colour))
-      }
-    }
-  }
 }

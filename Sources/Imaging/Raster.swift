@@ -5,9 +5,19 @@ public import TensorCore
 public protocol RasterScalar: TensorScalar, Equatable {
   /// 0 for `UInt8`, 1 for `Float`: what the C side calls the depth.
   static var rasterDepth: UInt32 { get }
+  /// The nearest value of this type; 0 for what is no number.
+  init(saturating value: Double)
 }
-extension UInt8: RasterScalar { public static var rasterDepth: UInt32 { 0 } }
-extension Float: RasterScalar { public static var rasterDepth: UInt32 { 1 } }
+extension UInt8: RasterScalar {
+  public static var rasterDepth: UInt32 { 0 }
+  public init(saturating value: Double) {
+    self = value.isNaN ? 0 : UInt8(Swift.min(Swift.max(value, 0), 255).rounded(.toNearestOrEven))
+  }
+}
+extension Float: RasterScalar {
+  public static var rasterDepth: UInt32 { 1 }
+  public init(saturating value: Double) { self = value.isNaN ? 0 : Float(value) }
+}
 
 /// A dense picture, `[height, width, channels]`, row-major, channels interleaved. A value: copies are independent.
 ///

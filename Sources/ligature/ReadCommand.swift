@@ -92,7 +92,7 @@ struct PageReport: Codable {
     height = picture.height
     lines = found.map { line in
       Line(
-        polygon: line.polygon.points.map { [$0.x, $0.y] }, text: line.text, score: line.score,
+        polygon: line.outline.map { [$0.x, $0.y] }, text: line.text, score: line.score,
         quarterTurns: line.quarterTurns)
     }
   }

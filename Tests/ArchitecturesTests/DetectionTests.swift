@@ -27,7 +27,7 @@ import Testing
       let levels = try Image.load(path: Fixtures.path("architectures/\(example.map)"))
       let map = try FloatImage(
         width: levels.width, height: levels.height, channels: 1, pixels: levels.pixels.map { Float($0) / 255 })
-      let boxes = try DBPostprocessor(Fixtures.db())(map, width: example.width, height: example.height)
+      let boxes = try PaddleDBPostprocessor(Fixtures.db())(map, width: example.width, height: example.height)
       #expect(boxes.map { $0.corners.points.map { [$0.x, $0.y] } } == example.boxes)
       #expect(boxes.map(\.score) == example.scores)
     }
@@ -38,9 +38,9 @@ import Testing
     let levels = try Image.load(path: Fixtures.path("architectures/db_1.png"))
     let map = try FloatImage(
       width: levels.width, height: levels.height, channels: 1, pixels: levels.pixels.map { Float($0) / 255 })
-    let all = try DBPostprocessor(parameters)(map, width: 100, height: 100)
+    let all = try PaddleDBPostprocessor(parameters)(map, width: 100, height: 100)
     parameters.maximalCandidates = 5
-    let few = try DBPostprocessor(parameters)(map, width: 100, height: 100)
+    let few = try PaddleDBPostprocessor(parameters)(map, width: 100, height: 100)
     #expect(few.count <= 5 && few.count < all.count)
     #expect(Array(all.prefix(few.count)) == few)
   }
@@ -48,7 +48,7 @@ import Testing
   @Test func mapsThatAreNotProbabilitiesGiveNoBoxes() throws {
     for value in [Float.nan, -Float.infinity] {
       let map = try FloatImage(width: 32, height: 32, channels: 1, filledWith: value)
-      #expect(try DBPostprocessor(Fixtures.db())(map, width: 32, height: 32).isEmpty)
+      #expect(try PaddleDBPostprocessor(Fixtures.db())(map, width: 32, height: 32).isEmpty)
     }
   }
 

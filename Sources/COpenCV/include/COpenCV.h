@@ -74,8 +74,6 @@ const char *ligature_cv_dilate(ligature_cv_image source, ligature_cv_image desti
 const char *ligature_cv_erode(ligature_cv_image source, ligature_cv_image destination, int32_t width, int32_t height);
 /// Mean by channel over the pixels whose mask is not zero; a mask without data counts them all.
 const char *ligature_cv_mean(ligature_cv_image source, ligature_cv_image mask, double mean[4]);
-/// Fills one polygon with integer corners, edges included.
-const char *ligature_cv_fill_polygon(ligature_cv_image image, ligature_cv_points polygon, const double value[4]);
 
 // Matrices, row-major.
 const char *ligature_cv_perspective_transform(const float source[8], const float destination[8], double matrix[9]);

@@ -35,9 +35,14 @@ extension LoadedModel {
 func recipeSizes(_ model: Model) -> [Int]? {
   // A recipe that is not understood is reported by what follows it, not by what only asks for sizes.
   guard let recipe = try? Recipe(metadata: model.metadata) else { return nil }
+  let channels = recipe.preprocess.channels == .grayscale ? 1 : 3
   switch recipe.preprocess.resize {
   case .limitedSide(let size): return [1, 3, size.limit, size.limit]
   case .height(let size): return [1, 3, size.height, size.width]
   case .fixed(let size): return [1, 3, size.height, size.width]
+  case .resizeOCR(let size):
+    return [1, channels, size.height, size.maxWidth ?? size.width(ofWidth: 4 * size.height, height: size.height)]
+  case .keepRatio(let size):
+    return [1, channels, size.paddedSide(size.shortSide), size.paddedSide(size.longSide)]
   }
 }

@@ -1,8 +1,9 @@
-"""Writes the fixtures of ImagingTests, or compares them with another OpenCV: `generate.py [--compare]`.
+"""Writes the fixtures of ImagingTests, or compares them with another OpenCV: `generate.py [--compare | --fills]`.
 
 Inputs come from seeded generators; results from OpenCV (requirements.txt names the version of Debian 12), from
 pyclipper and from shapely. `--compare` writes nothing and prints where the installed versions differ from the
-checked-in results. README.md records what it printed.
+checked-in results. README.md records what it printed. `--fills`, run with OpenCV 4.11, replaces the results of
+fillPoly alone: that is the version whose rule at the border is followed.
 """
 
 import json
@@ -207,6 +208,15 @@ def write():
         (HERE / "samples" / f"{name}.{suffix}").write_bytes(data)
 
 
+def replace_fills():
+    """Filled polygons, and means inside them, in place: their sizes do not change."""
+    index, blob = json.loads((HERE / "cases.json").read_text()), bytearray((HERE / "cases.bin").read_bytes())
+    for name in [name for name in index if name.startswith("fill.") and name != "fill.ends"] + ["scores.means"]:
+        data = arrays[name].tobytes()
+        blob[index[name]["offset"] : index[name]["offset"] + len(data)] = data
+    (HERE / "cases.bin").write_bytes(blob)
+
+
 def compare():
     """Prints one line a family: how many cases differ from the checked-in ones, and by how much."""
     index, blob = json.loads((HERE / "cases.json").read_text()), (HERE / "cases.bin").read_bytes()
@@ -235,4 +245,4 @@ if __name__ == "__main__":
     cv2.ipp.setUseIPP("--ipp" in sys.argv)
     print(f"OpenCV {cv2.__version__}, pyclipper {pyclipper.__version__}, shapely {shapely.__version__}")
     build()
-    compare() if "--compare" in sys.argv else write()
+    compare() if "--compare" in sys.argv else replace_fills() if "--fills" in sys.argv else write()
