@@ -62,6 +62,7 @@ let package = Package(
     library("CWebP", pkgConfig: "libwebp", debian: "libwebp-dev"),
     library("CDeflate", pkgConfig: "libdeflate", debian: "libdeflate-dev"),
     library("CZlib", pkgConfig: "zlib", debian: "zlib1g-dev"),
+    library("CLMDB", pkgConfig: "lmdb", debian: "liblmdb-dev"),
     library("CGEOS", pkgConfig: "geos", debian: "libgeos-dev"),
     // Debian's OpenCV core and imgproc come without a pkg-config file.
     shim("COpenCV", links: ["opencv_imgproc", "opencv_core"], headers: ["/usr/include/opencv4"]),
@@ -85,7 +86,8 @@ let package = Package(
     module("Imaging", ["TensorCore", "COpenCV", "CClipper", "CJPEG", "CSPNG", "CWebP", "CGEOS", "CPango"]),
     // Models
     module(
-      "Architectures", path: "Models", excluding: ["Recipes", "fetch"], ["GraphIR", "Imaging", "Operators", "TensorCore"]),
+      "Architectures", path: "Models", excluding: ["Recipes", "fetch"],
+      ["CLMDB", "GraphIR", "Imaging", "Operators", "TensorCore"]),
     // Files
     module("TensorFiles", path: "Converters/TensorFiles", ["TensorCore"]),
     module(
