@@ -93,7 +93,12 @@ let package = Package(
     module(
       "PyTorchCheckpoint", path: "Converters/PyTorchCheckpoint", ["CZlib", "TensorCore", "TensorFiles"]),
     // What the reference computed
-    module("Parity", ["Architectures", "Autodiff", "GraphIR", "Operators", "Runtime", "TensorCore", "TensorFiles"]),
+    module(
+      "Parity",
+      [
+        "Architectures", "Autodiff", "GraphIR", "Imaging", "Operators", "Runtime", "TensorCore", "TensorFiles",
+        "Training",
+      ]),
     // The program
     program(
       "ligature",

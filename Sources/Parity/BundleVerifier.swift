@@ -23,7 +23,7 @@ public struct BundleVerifier {
     tolerances = try Tolerances(bundle)
   }
 
-  private static let subjects: [String: any Subject.Type] = ["CRNN": CRNNSubject.self]
+  private static let subjects: [String: any Subject.Type] = ["CRNN": CRNNSubject.self, "DBNet": DBNetSubject.self]
 
   /// The checks of some sections, in their order; none where the bundle has no such record.
   public func checks(_ sections: Set<Check.Section>) throws -> [Check] {
@@ -38,6 +38,9 @@ public struct BundleVerifier {
     }
     if sections.contains(.lossCases) {
       checks += try LossCasesCheck(bundle: bundle, subject: subject, options: options).run()
+    }
+    if sections.contains(.steps) {
+      checks += try StepsCheck(bundle: bundle, subject: subject, options: options, tolerances: tolerances).run()
     }
     for section in [Check.Section.targets, .post, .pipeline] where sections.contains(section) {
       checks += try subject.surroundings(section)

@@ -53,5 +53,5 @@ struct CRNNSubject: Subject {
 
   func lossCase(_ description: JSONValue, _ recorded: [String: Tensor]) throws -> LossCase? { nil }
 
-  func surroundings(_ section: Check.Section) throws -> [Check] { [] }
+  func surroundings(_ section: Check.Section) throws -> [Check] { try CTCChecks(bundle: bundle).run(section) }
 }

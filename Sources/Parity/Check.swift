@@ -70,9 +70,15 @@ struct Tolerances {
     stepNoise = try Tolerances.stepNoise(noise, deviation, steps)
   }
 
-  /// Relative, for the loss before step `index`, or after the last.
+  /// Relative, for the loss before step `index`, or after the last. What moved the parameters in an earlier step is
+  /// still there in a later one, even where the loss happened to come out close: the largest noise so far counts.
   func step(_ index: Int) -> Double {
-    let noise = index < stepNoise.count ? stepNoise[index] : stepNoise.max() ?? 0
+    max(Tolerances.gradient, Tolerances.noiseFactor * (stepNoise.prefix(index + 1).max() ?? 0))
+  }
+
+  /// The same for one of the terms that add up to `total`: the noise of the total, in the unit of the term.
+  func step(_ index: Int, term: Double, of total: Double) -> Double {
+    let noise = (stepNoise.prefix(index + 1).max() ?? 0) * abs(total) / max(abs(term), .leastNormalMagnitude)
     return max(Tolerances.gradient, Tolerances.noiseFactor * noise)
   }
 

@@ -2,7 +2,7 @@ import Foundation
 import TensorCore
 
 /// JSON of any structure. Python's `NaN` and `Infinity` are read as well.
-public enum JSONValue: Decodable, Sendable, Equatable {
+public enum JSONValue: Codable, Sendable, Equatable {
   case null
   case bool(Bool)
   case number(Double)
@@ -24,6 +24,29 @@ public enum JSONValue: Decodable, Sendable, Equatable {
       self = .array(value)
     } else {
       self = .object(try container.decode([String: JSONValue].self))
+    }
+  }
+
+  public func encode(to encoder: any Encoder) throws {
+    var container = encoder.singleValueContainer()
+    switch self {
+    case .null: try container.encodeNil()
+    case .bool(let value): try container.encode(value)
+    case .number(let value): try container.encode(value)
+    case .string(let value): try container.encode(value)
+    case .array(let values): try container.encode(values)
+    case .object(let members): try container.encode(members)
+    }
+  }
+
+  /// As a value of our own, with Python's names for its members (`thr_min`).
+  func decoded<Value: Decodable>(as type: Value.Type) throws -> Value {
+    let decoder = JSONDecoder()
+    decoder.keyDecodingStrategy = .convertFromSnakeCase
+    do {
+      return try decoder.decode(type, from: JSONEncoder().encode(self))
+    } catch {
+      throw LigatureError(.format, "the bundle's parameters are no \(type): \(error)")
     }
   }
 
