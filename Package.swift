@@ -106,6 +106,10 @@ let package = Package(
         "Architectures", "GraphIR", "Imaging", "ONNXFormat", "Operators", "Parity", "Passes", "PyTorchCheckpoint",
         "Runtime", "TensorCore", "TensorFiles", .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ]),
+    .executableTarget(
+      name: "training-bench",
+      dependencies: ["Architectures", "GraphIR", "Operators", "Runtime", "TensorCore", "Training"],
+      path: "Tests/Performance/TrainingBench", swiftSettings: swiftSettings),
     // Tests
     module(
       "TestSupport", path: "Tests/TestSupport/TestSupport",

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "gemm.h"
+#include "winograd.h"
 
 #define KERNELS "conv.inc"
 #include "each_simd.h"
@@ -14,14 +15,15 @@ enum {
   tile_floats = 64 * 1024,   // gathered columns stay in the second cache
   most_columns = 1024,
   line_floats = 1024 + 64,
+  most_height = 16,
 };
 
 static long group_filters(const lig_conv *p) { return p->filters / p->groups; }
 
 static void prepare_matmul(lig_conv *p) {
   p->matmul = (lig_matmul){
-    .m = p->batch, .n = p->filters, .k = p->k, .a_row = p->k, .a_column = 1, .b_row = 1, .b_column = p->k,
-    .alpha = 1, .b_is_packed = 1, .activation = p->activation,
+    .m = p->batch, .n = p->filters, .k = p->k, .a_row = p->k, .a_column = 1, .b_row = p->is_adjoint ? p->filters : 1,
+    .b_column = p->is_adjoint ? 1 : p->k, .alpha = 1, .b_is_packed = 1, .activation = p->activation,
   };
   lig_matmul_prepare(&p->matmul);
 }
@@ -108,13 +110,19 @@ void lig_conv_prepare(lig_conv *p) {
   p->panel_height = gemm_height(p->isa, group_filters(p));
   p->depth = gemm_depth(p->k);
   int unpadded = p->pad_top == 0 && p->pad_left == 0;
-  if (p->groups == 1 && p->out_h * p->out_w == 1 && unpadded && p->kernel_h == p->height && p->kernel_w == p->width) {
+  // Weights that are turned around are one matrix only if each is one number.
+  int one_matrix = !p->is_adjoint || p->kernel_h * p->kernel_w == 1;
+  if (p->groups == 1 && p->out_h * p->out_w == 1 && unpadded && one_matrix && p->kernel_h == p->height && p->kernel_w == p->width) {
     p->algorithm = LIG_CONV_MATMUL;
     prepare_matmul(p);
     p->isa = p->matmul.isa;  // names the packing
   } else if (is_depthwise) {
     p->algorithm = LIG_CONV_DEPTHWISE;
     prepare_depthwise(p);
+  } else if (p->allows_winograd && winograd_suits(p)) {
+    p->algorithm = LIG_CONV_WINOGRAD;
+    p->depth = gemm_depth(p->channels);
+    winograd_prepare(p);
   } else {
     int pointwise = p->kernel_h == 1 && p->kernel_w == 1 && p->stride_h == 1 && p->stride_w == 1 && unpadded &&
                     p->out_h == p->height && p->out_w == p->width;
@@ -133,23 +141,55 @@ static long padded_filters(const lig_conv *p) { return gemm_round_up(group_filte
 long lig_conv_packed_count(const lig_conv *p) {
   if (p->algorithm == LIG_CONV_MATMUL) return lig_matmul_packed_count(&p->matmul);
   if (p->algorithm == LIG_CONV_DEPTHWISE) return p->filters * p->k;
+  if (p->algorithm == LIG_CONV_WINOGRAD) return winograd_packed_count(p);
   return p->groups * padded_filters(p) * p->k;
 }
 
-void lig_conv_pack(const lig_conv *p, const float *weights, float *packed) {
-  if (p->algorithm == LIG_CONV_MATMUL) {
-    lig_matmul_pack(&p->matmul, weights, packed);
-  } else if (p->algorithm == LIG_CONV_DEPTHWISE) {
-    memcpy(packed, weights, (size_t)(p->filters * p->k) * sizeof(float));
-  } else {
-    for (long group = 0; group < p->groups; ++group) {
-      const float *from = weights + group * group_filters(p) * p->k;
-      float *to = packed + group * padded_filters(p) * p->k;
-      for (long k = 0; k < p->k; k += p->depth) {
-        gemm_pack_a(to + k * padded_filters(p), from + k, p->k, 1, group_filters(p), gemm_min(p->depth, p->k - k),
-                    p->panel_height, 1);
+typedef struct {
+  const lig_conv *plan;
+  const float *weights;
+  float *packed;
+} pack_job;
+
+// Rows of the matrix that an adjoint multiplies by, from weights that lie the other way round.
+static void turn_rows(const pack_job *job, long group, long row, long rows, long k, long depth, float *to) {
+  const lig_conv *p = job->plan;
+  long area = p->kernel_h * p->kernel_w, channels = p->channels / p->groups;
+  for (long j = 0; j < depth; ++j) {
+    long channel = group * channels + (k + j) / area, tap = area - 1 - (k + j) % area;
+    const float *from = job->weights + (channel * group_filters(p) + row) * area + tap;
+    for (long i = 0; i < rows; ++i) to[i * depth + j] = from[i * area];
+  }
+}
+
+static void pack_task(void *context, long index, int worker) {
+  (void)worker;
+  const pack_job *job = context;
+  const lig_conv *p = job->plan;
+  long panels = padded_filters(p) / p->panel_height, group = index / panels, row = index % panels * p->panel_height;
+  long rows = gemm_min(p->panel_height, group_filters(p) - row);
+  const float *from = job->weights + (group * group_filters(p) + row) * p->k;
+  float *to = job->packed + group * padded_filters(p) * p->k, turned[most_height * gemm_most_depth];
+  for (long k = 0; k < p->k; k += p->depth) {
+    long depth = gemm_min(p->depth, p->k - k);
+    if (p->is_adjoint) turn_rows(job, group, row, rows, k, depth, turned);
+    gemm_pack_a(to + k * padded_filters(p) + row * depth, p->is_adjoint ? turned : from + k,
+                p->is_adjoint ? depth : p->k, 1, rows, depth, p->panel_height, 1);
+  }
+}
+
+void lig_conv_pack(const lig_conv *p, lig_pool *pool, const float *weights, float *packed) {
+  long area = p->kernel_h * p->kernel_w;
+  pack_job job = {p, weights, packed};
+  switch (p->algorithm) {
+    case LIG_CONV_MATMUL: lig_matmul_pack(&p->matmul, weights, packed); break;
+    case LIG_CONV_WINOGRAD: winograd_pack(p, pool, weights, packed); break;
+    case LIG_CONV_DEPTHWISE:
+      for (long f = 0; f < p->filters; ++f, weights += area, packed += area) {
+        for (long i = 0; i < area; ++i) packed[i] = weights[p->is_adjoint ? area - 1 - i : i];
       }
-    }
+      break;
+    default: lig_parallel(pool, p->groups * (padded_filters(p) / p->panel_height), pack_task, &job);
   }
 }
 
@@ -159,6 +199,7 @@ static int reads_in_place(const lig_conv *p) {
 
 static long worker_floats(const lig_conv *p) {
   if (p->algorithm == LIG_CONV_DEPTHWISE) return p->buffer_floats;
+  if (p->algorithm == LIG_CONV_WINOGRAD) return winograd_worker_floats(p);
   if (p->algorithm == LIG_CONV_SHIFTED) return gemm_round_up(p->rows_per_task, p->panel_height) * p->columns_per_task;
   return reads_in_place(p) ? 0 : p->columns_per_task * p->depth + line_floats;
 }
@@ -338,6 +379,9 @@ void lig_conv_run(
       lig_parallel(
           pool, (p->batch * p->filters + p->planes_per_task - 1) / p->planes_per_task, depthwise_task, &job);
       break;
+    case LIG_CONV_WINOGRAD:
+      winograd_run(p, pool, x, packed, bias, residual, y, workspace);
+      break;
     default:
       lig_parallel(pool, p->batch * p->groups * p->row_tasks * p->column_tasks, tile_task, &job);
   }
@@ -345,11 +389,11 @@ void lig_conv_run(
 
 void lig_conv_reference(
     const lig_conv *p, const float *x, const float *weights, const float *bias, const float *residual, float *y) {
-  long in_group = p->channels / p->groups, at = 0;
+  long in_group = p->channels / p->groups, area = p->kernel_h * p->kernel_w, place = 0;
   for (long n = 0; n < p->batch; ++n)
     for (long f = 0; f < p->filters; ++f)
       for (long oy = 0; oy < p->out_h; ++oy)
-        for (long ox = 0; ox < p->out_w; ++ox, ++at) {
+        for (long ox = 0; ox < p->out_w; ++ox, ++place) {
           float sum = bias ? bias[f] : 0;
           for (long c = 0; c < in_group; ++c)
             for (long ky = 0; ky < p->kernel_h; ++ky)
@@ -357,11 +401,12 @@ void lig_conv_reference(
                 long iy = oy * p->stride_h + ky * p->dilation_h - p->pad_top;
                 long ix = ox * p->stride_w + kx * p->dilation_w - p->pad_left;
                 if (iy < 0 || iy >= p->height || ix < 0 || ix >= p->width) continue;
-                long channel = n * p->channels + f / group_filters(p) * in_group + c;
-                sum += x[(channel * p->height + iy) * p->width + ix] *
-                       weights[((f * in_group + c) * p->kernel_h + ky) * p->kernel_w + kx];
+                long group = f / group_filters(p), channel = group * in_group + c, tap = ky * p->kernel_w + kx;
+                long at = p->is_adjoint ? (channel * group_filters(p) + f % group_filters(p) + 1) * area - 1 - tap
+                                        : (f * in_group + c) * area + tap;
+                sum += x[((n * p->channels + channel) * p->height + iy) * p->width + ix] * weights[at];
               }
-          if (residual) sum += residual[at];
-          y[at] = lig_activate(p->activation, sum);
+          if (residual) sum += residual[place];
+          y[place] = lig_activate(p->activation, sum);
         }
 }

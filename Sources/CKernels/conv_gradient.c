@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "gemm.h"
+#include "winograd.h"
 
 // w[filter, tap] = sum over images and pixels of g[filter, pixel] * x[tap's place for that pixel]: a matrix product
 // whose right side is gathered a block at a time. A task owns a rectangle of w (of one part of the batch) and walks all
@@ -18,6 +19,11 @@ void lig_conv_gradient_prepare(lig_conv_gradient *p) {
   p->taps = p->channels / p->groups * p->kernel_h * p->kernel_w;
   p->pixels = p->out_h * p->out_w;
   p->depth = gemm_depth(p->pixels);
+  p->is_winograd = winograd_gradient_suits(p);
+  if (p->is_winograd) {
+    winograd_gradient_prepare(p);
+    return;
+  }
   p->pointwise = p->kernel_h == 1 && p->kernel_w == 1 && p->stride_h == 1 && p->stride_w == 1 && p->pad_top == 0 &&
                  p->pad_left == 0 && p->out_h == p->height && p->out_w == p->width;
   p->tap_tasks = (p->taps + most_taps - 1) / most_taps;
@@ -46,6 +52,7 @@ static long parts_floats(const lig_conv_gradient *p) {
 }
 
 long lig_conv_gradient_workspace(const lig_conv_gradient *p, int threads) {
+  if (p->is_winograd) return winograd_gradient_floats(p, threads) * (long)sizeof(float);
   return (parts_floats(p) + worker_floats(p) * threads) * (long)sizeof(float);
 }
 
@@ -145,6 +152,10 @@ static void sum_task(void *context, long index, int worker) {
 
 void lig_conv_gradient_run(
     const lig_conv_gradient *p, lig_pool *pool, const float *x, const float *g, float *w, void *workspace) {
+  if (p->is_winograd) {
+    winograd_gradient_run(p, pool, x, g, w, workspace);
+    return;
+  }
   float *sums = workspace;
   gradient_job job = {p, x, g, w, p->parts > 1 ? sums : w, sums + parts_floats(p)};
   lig_parallel(pool, p->parts * p->groups * p->filter_tasks * p->tap_tasks, gradient_task, &job);

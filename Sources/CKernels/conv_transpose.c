@@ -9,7 +9,31 @@ enum { most_columns = 512, wanted_rows = 48 };
 
 static long group_filters(const lig_conv_transpose *p) { return p->filters / p->groups; }
 
+// Of a much larger result most taps would read padding.
+static int can_turn(const lig_conv_transpose *p) {
+  return 4 * p->out_h * p->out_w <= 5 * p->height * p->width && p->stride_h == 1 && p->stride_w == 1 && p->pad_top <= (p->kernel_h - 1) * p->dilation_h &&
+         p->pad_left <= (p->kernel_w - 1) * p->dilation_w;
+}
+
+static void prepare_direct(lig_conv_transpose *p) {
+  p->direct = (lig_conv){
+    .batch = p->batch, .channels = p->channels, .height = p->height, .width = p->width, .filters = p->filters,
+    .kernel_h = p->kernel_h, .kernel_w = p->kernel_w, .out_h = p->out_h, .out_w = p->out_w, .stride_h = 1,
+    .stride_w = 1, .dilation_h = p->dilation_h, .dilation_w = p->dilation_w,
+    .pad_top = (p->kernel_h - 1) * p->dilation_h - p->pad_top,
+    .pad_left = (p->kernel_w - 1) * p->dilation_w - p->pad_left, .groups = p->groups, .activation = p->activation,
+    .allows_winograd = p->allows_winograd, .is_adjoint = 1,
+  };
+  lig_conv_prepare(&p->direct);
+}
+
 void lig_conv_transpose_prepare(lig_conv_transpose *p) {
+  p->is_direct = can_turn(p);
+  if (p->is_direct) {
+    prepare_direct(p);
+    p->isa = p->direct.isa;
+    return;
+  }
   p->k = p->channels / p->groups;
   p->depth = gemm_depth(p->k);
   long area = p->kernel_h * p->kernel_w, columns = p->height * p->width;
@@ -30,22 +54,40 @@ void lig_conv_transpose_prepare(lig_conv_transpose *p) {
 static long padded_rows(const lig_conv_transpose *p) { return gemm_round_up(p->rows, p->panel_height); }
 
 long lig_conv_transpose_packed_count(const lig_conv_transpose *p) {
+  if (p->is_direct) return lig_conv_packed_count(&p->direct);
   return p->groups * p->filter_tasks * padded_rows(p) * p->k;
 }
 
-void lig_conv_transpose_pack(const lig_conv_transpose *p, const float *weights, float *packed) {
-  long area = p->kernel_h * p->kernel_w, all_rows = group_filters(p) * area;
-  for (long group = 0; group < p->groups; ++group) {
-    for (long task = 0; task < p->filter_tasks; ++task, packed += padded_rows(p) * p->k) {
-      // Row (filter, ky, kx) of the matrix is a column of the weights.
-      const float *from = weights + group * p->k * all_rows + task * p->rows;
-      long rows = gemm_min(p->rows, all_rows - task * p->rows);
-      for (long k = 0; k < p->k; k += p->depth) {
-        gemm_pack_a(packed + k * padded_rows(p), from + k * all_rows, 1, all_rows, rows,
-                    gemm_min(p->depth, p->k - k), p->panel_height, 1);
-      }
-    }
+typedef struct {
+  const lig_conv_transpose *plan;
+  const float *weights;
+  float *packed;
+} pack_job;
+
+static void pack_task(void *context, long index, int worker) {
+  (void)worker;
+  const pack_job *job = context;
+  const lig_conv_transpose *p = job->plan;
+  long all_rows = group_filters(p) * p->kernel_h * p->kernel_w;
+  long group = index / p->filter_tasks, task = index % p->filter_tasks;
+  // Row (filter, ky, kx) of the matrix is a column of the weights.
+  const float *from = job->weights + group * p->k * all_rows + task * p->rows;
+  float *packed = job->packed + index * padded_rows(p) * p->k;
+  long rows = gemm_min(p->rows, all_rows - task * p->rows);
+  for (long k = 0; k < p->k; k += p->depth) {
+    gemm_pack_a(packed + k * padded_rows(p), from + k * all_rows, 1, all_rows, rows, gemm_min(p->depth, p->k - k),
+                p->panel_height, 1);
   }
+}
+
+void lig_conv_transpose_pack(
+    const lig_conv_transpose *p, lig_pool *pool, const float *weights, float *packed) {
+  if (p->is_direct) {
+    lig_conv_pack(&p->direct, pool, weights, packed);
+    return;
+  }
+  pack_job job = {p, weights, packed};
+  lig_parallel(pool, p->groups * p->filter_tasks, pack_task, &job);
 }
 
 static long worker_floats(const lig_conv_transpose *p) {
@@ -53,6 +95,7 @@ static long worker_floats(const lig_conv_transpose *p) {
 }
 
 long lig_conv_transpose_workspace(const lig_conv_transpose *p, int threads) {
+  if (p->is_direct) return lig_conv_workspace(&p->direct, threads);
   return worker_floats(p) * (long)sizeof(float) * threads;
 }
 
@@ -155,6 +198,10 @@ static void transpose_task(void *context, long index, int worker) {
 void lig_conv_transpose_run(
     const lig_conv_transpose *p, lig_pool *pool, const float *x, const float *packed, const float *bias, float *y,
     void *workspace) {
+  if (p->is_direct) {
+    lig_conv_run(&p->direct, pool, x, packed, bias, NULL, y, workspace);
+    return;
+  }
   transpose_job job = {p, x, packed, bias, y, workspace};
   lig_parallel(pool, p->batch * p->groups * p->filter_tasks * p->column_tasks, transpose_task, &job);
 }

@@ -40,19 +40,6 @@ int gemm_height(int isa, long rows) {
   return (int)gemm_max((rows + panels - 1) / panels, 1);
 }
 
-typedef float square_row __attribute__((ext_vector_type(4), aligned(4)));
-
-static void turn_square(float *to, long to_row, const float *from, long from_row, float scale) {
-  square_row a = *(const square_row *)from, b = *(const square_row *)(from + from_row);
-  square_row c = *(const square_row *)(from + 2 * from_row), d = *(const square_row *)(from + 3 * from_row);
-  square_row ab = __builtin_shufflevector(a, b, 0, 4, 1, 5), cd = __builtin_shufflevector(c, d, 0, 4, 1, 5);
-  *(square_row *)to = __builtin_shufflevector(ab, cd, 0, 1, 4, 5) * scale;
-  *(square_row *)(to + to_row) = __builtin_shufflevector(ab, cd, 2, 3, 6, 7) * scale;
-  ab = __builtin_shufflevector(a, b, 2, 6, 3, 7), cd = __builtin_shufflevector(c, d, 2, 6, 3, 7);
-  *(square_row *)(to + 2 * to_row) = __builtin_shufflevector(ab, cd, 0, 1, 4, 5) * scale;
-  *(square_row *)(to + 3 * to_row) = __builtin_shufflevector(ab, cd, 2, 3, 6, 7) * scale;
-}
-
 void gemm_pack_a(
     float *out, const float *a, long row_step, long column_step, long rows, long k, int height, float scale) {
   if (height == blas_height) {
@@ -61,20 +48,17 @@ void gemm_pack_a(
     }
     return;
   }
-  for (long row = 0; row < rows; row += height) {
-    long valid = gemm_min(height, rows - row), j = 0;
+  for (long row = 0; row < rows; row += height, out += k * height) {
+    long valid = gemm_min(height, rows - row);
     const float *from = a + row * row_step;
-    // Rows that lie in order are turned in squares of 4 by 4.
-    for (; column_step == 1 && j + 4 <= k; j += 4, from += 4, out += 4 * height) {
-      long i = 0;
-      for (; i + 4 <= valid; i += 4) turn_square(out + i, height, from + i * row_step, row_step, scale);
-      for (; i < height; ++i) {
-        for (int c = 0; c < 4; ++c) out[c * height + i] = i < valid ? from[i * row_step + c] * scale : 0;
-      }
+    float *to = out;
+    if (column_step == 1) {  // rows that lie in order
+      BEST(turn_panel)(to, from, row_step, k, valid, height, scale);
+      continue;
     }
-    for (; j < k; ++j, from += column_step, out += height) {
-      for (long i = 0; i < valid; ++i) out[i] = from[i * row_step] * scale;
-      for (long i = valid; i < height; ++i) out[i] = 0;
+    for (long j = 0; j < k; ++j, from += column_step, to += height) {
+      for (long i = 0; i < valid; ++i) to[i] = from[i * row_step] * scale;
+      for (long i = valid; i < height; ++i) to[i] = 0;
     }
   }
 }
@@ -87,9 +71,16 @@ void gemm_pack_b(
     }
     return;
   }
+  int isa = width == 32 ? LIG_ISA_AVX512 : width == 16 ? LIG_ISA_AVX2 : LIG_ISA_PLAIN;
   if (column_step == 1) {
-    int isa = width == 32 ? LIG_ISA_AVX512 : width == 16 ? LIG_ISA_AVX2 : LIG_ISA_PLAIN;
     VARIANT(isa, pack_rows)(out, b, row_step, k, columns);
+    return;
+  }
+  if (row_step == 1) {  // columns that lie in order
+    for (long column = 0; column < columns; column += width, out += k * width) {
+      VARIANT(isa, turn_panel)(
+          out, b + column * column_step, column_step, k, gemm_min(width, columns - column), width, 1);
+    }
     return;
   }
   for (long column = 0; column < columns; column += width, out += k * width) {

@@ -76,6 +76,78 @@ INLINE vf F(evens)(vf a, vf b) {
 #endif
 }
 
+/// Elements 1, 3, 5, … of a followed by b.
+INLINE vf F(odds)(vf a, vf b) {
+#if LANES == 16
+  return __builtin_shufflevector(a, b, 1, 3, 5, 7, 9, 11, 13, 15, 17, 19, 21, 23, 25, 27, 29, 31);
+#elif LANES == 8
+  return __builtin_shufflevector(a, b, 1, 3, 5, 7, 9, 11, 13, 15);
+#else
+  return __builtin_shufflevector(a, b, 1, 3, 5, 7);
+#endif
+}
+
+/// a0, b0, a1, b1, …: the first and the second half of it.
+INLINE vf F(zip_low)(vf a, vf b) {
+#if LANES == 16
+  return __builtin_shufflevector(a, b, 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23);
+#elif LANES == 8
+  return __builtin_shufflevector(a, b, 0, 8, 1, 9, 2, 10, 3, 11);
+#else
+  return __builtin_shufflevector(a, b, 0, 4, 1, 5);
+#endif
+}
+INLINE vf F(zip_high)(vf a, vf b) {
+#if LANES == 16
+  return __builtin_shufflevector(a, b, 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31);
+#elif LANES == 8
+  return __builtin_shufflevector(a, b, 4, 12, 5, 13, 6, 14, 7, 15);
+#else
+  return __builtin_shufflevector(a, b, 2, 6, 3, 7);
+#endif
+}
+
+/// Rows become columns: LANES vectors.
+INLINE void F(turn)(vf *rows) {
+  vf other[LANES];
+#pragma clang loop unroll(full)
+  for (int stage = 1; stage < LANES; stage *= 2) {
+#pragma clang loop unroll(full)
+    for (int i = 0; i < LANES / 2; ++i) {
+      other[2 * i] = F(zip_low)(rows[i], rows[i + LANES / 2]);
+      other[2 * i + 1] = F(zip_high)(rows[i], rows[i + LANES / 2]);
+    }
+#pragma clang loop unroll(full)
+    for (int i = 0; i < LANES; ++i) rows[i] = other[i];
+  }
+}
+
+/// Up to LANES rows of `count` floats, `row_step` apart, to `count` rows of `width` <= LANES floats (zeros after the last
+/// valid one) that are `to_step` apart.
+INLINE void F(turn_rows)(
+    const float *from, long row_step, long valid, long count, float *to, long to_step, long width) {
+  for (long k = 0; k < count; k += LANES) {
+    vf rows[LANES];
+    const long some = count - k < LANES ? count - k : LANES;
+#pragma clang loop unroll(full)
+    for (int i = 0; i < LANES; ++i) {
+      const float *row = from + i * row_step + k;
+      rows[i] = i >= valid ? (vf)(0.0f) : some == LANES ? F(load)(row) : F(load_some)(row, some);
+    }
+    F(turn)(rows);
+    float *out = to + k * to_step;
+    if (width == LANES && some == LANES) {
+#pragma clang loop unroll(full)
+      for (int i = 0; i < LANES; ++i) F(store)(out + i * to_step, rows[i]);
+    } else {
+#pragma clang loop unroll(full)
+      for (int i = 0; i < LANES; ++i) {
+        if (i < some) F(store_some)(out + i * to_step, rows[i], width);
+      }
+    }
+  }
+}
+
 /// e^x: at most about 1 ulp off; 0 below -104, infinity above 88.73, NaN stays NaN.
 INLINE vf F(exp)(vf x) {
   const vf magic = (vf)(12582912.0f);  // 1.5 * 2^23: adding it rounds to an integer, kept in the low bits

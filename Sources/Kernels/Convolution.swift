@@ -20,13 +20,15 @@ enum ConvolutionKernels {
     let geometry = try ConvolutionGeometry(op.window, input: x.shape, weights: w.shape, output: y.shape)
     var plan = geometry.plan(input: x.shape, output: y.shape, groups: op.window.group)
     plan.activation = activation(op.activation)
+    // Weights that training changes. Recorded ones keep to the order of sums that the definition has.
+    plan.allows_winograd = w.constant == nil ? 1 : 0
     unsafe lig_conv_prepare(&plan)
     let settled = plan
     let weights = try unsafe PackedWeights(
       w, context, form: "conv \(plan.algorithm.rawValue) \(plan.isa) \(plan.groups)",
       count: unsafe lig_conv_packed_count(&plan)
-    ) { from, to in
-      unsafe withUnsafePointer(to: settled) { unsafe lig_conv_pack($0, from, to) }
+    ) { pool, from, to in
+      unsafe withUnsafePointer(to: settled) { unsafe lig_conv_pack($0, pool, from, to) }
     }
     let scratch = unsafe lig_conv_workspace(&plan, Int32(context.threads))
     return Step(workspace: try Checked.add(weights.workspace, scratch)) { memory in
@@ -71,13 +73,14 @@ enum ConvolutionKernels {
     (plan.dilation_h, plan.dilation_w) = geometry.dilation
     (plan.pad_top, plan.pad_left) = geometry.padding
     plan.activation = activation(.none)
+    plan.allows_winograd = w.constant == nil ? 1 : 0
     unsafe lig_conv_transpose_prepare(&plan)
     let settled = plan
     let weights = try unsafe PackedWeights(
-      w, context, form: "conv transpose \(plan.isa) \(plan.groups)",
+      w, context, form: "conv transpose \(plan.isa) \(plan.groups) \(plan.is_direct) \(plan.direct.algorithm.rawValue)",
       count: unsafe lig_conv_transpose_packed_count(&plan)
-    ) { from, to in
-      unsafe withUnsafePointer(to: settled) { unsafe lig_conv_transpose_pack($0, from, to) }
+    ) { pool, from, to in
+      unsafe withUnsafePointer(to: settled) { unsafe lig_conv_transpose_pack($0, pool, from, to) }
     }
     let scratch = unsafe lig_conv_transpose_workspace(&plan, Int32(context.threads))
     return Step(workspace: try Checked.add(weights.workspace, scratch)) { memory in

@@ -26,8 +26,8 @@ enum DeformableConvolutionKernels {
     let weights = try unsafe PackedWeights(
       w, context, form: "conv \(plan.conv.algorithm.rawValue) \(plan.conv.isa) \(plan.conv.groups)",
       count: unsafe lig_conv_packed_count(&plan.conv)
-    ) { from, to in
-      unsafe withUnsafePointer(to: settled.conv) { unsafe lig_conv_pack($0, from, to) }
+    ) { pool, from, to in
+      unsafe withUnsafePointer(to: settled.conv) { unsafe lig_conv_pack($0, pool, from, to) }
     }
     let scratch = unsafe lig_deform_conv_workspace(&plan, Int32(context.threads))
     return Step(workspace: try Checked.add(weights.workspace, scratch)) { memory in

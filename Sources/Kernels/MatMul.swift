@@ -64,7 +64,7 @@ enum MatMulKernels {
     let weights = try unsafe PackedWeights(
       b, context, form: "matmul \(plan.isa) \(plan.b_row) \(plan.b_column)",
       count: unsafe lig_matmul_packed_count(&plan)
-    ) { from, to in
+    ) { _, from, to in
       unsafe withUnsafePointer(to: settled) { unsafe lig_matmul_pack($0, from, to) }
     }
     return Step(workspace: scratch) { memory in

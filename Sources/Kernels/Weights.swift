@@ -2,7 +2,9 @@ import TensorCore
 
 /// Floats that a C kernel wants in a form of its own: packed once if they are constant, at each run otherwise.
 @safe struct PackedWeights: Sendable {
-  typealias Pack = @Sendable (_ from: UnsafePointer<Float>, _ to: UnsafeMutablePointer<Float>) -> Void
+  typealias Pack = @Sendable (
+    _ pool: OpaquePointer?, _ from: UnsafePointer<Float>, _ to: UnsafeMutablePointer<Float>
+  ) -> Void
 
   private let source: Operand
   private let packed: Tensor?
@@ -21,7 +23,7 @@ import TensorCore
         try unsafe Tensor(.float32, [count]) { bytes in
           unsafe constant.withUnsafeBytes { from in
             guard let from = from.baseAddress, let to = bytes.baseAddress, count > 0 else { return }
-            unsafe pack(from.assumingMemoryBound(to: Float.self), to.assumingMemoryBound(to: Float.self))
+            unsafe pack(nil, from.assumingMemoryBound(to: Float.self), to.assumingMemoryBound(to: Float.self))
           }
         }
       }
@@ -36,7 +38,7 @@ import TensorCore
   @unsafe func address(_ memory: StepMemory) -> UnsafePointer<Float> {
     if let packed { return unsafe packed.address.assumingMemoryBound(to: Float.self) }
     let to = unsafe memory.workspace.assumingMemoryBound(to: Float.self)
-    unsafe pack(memory.read(source), to)
+    unsafe pack(memory.pool, memory.read(source), to)
     return unsafe UnsafePointer(to)
   }
 }

@@ -17,7 +17,7 @@ import Testing
       var plan = plan
       unsafe lig_conv_prepare(&plan)
       var packed = [Float](repeating: .nan, count: unsafe lig_conv_packed_count(&plan))
-      unsafe lig_conv_pack(&plan, weights, &packed)
+      unsafe lig_conv_pack(&plan, pool, weights, &packed)
       var y = [Float](repeating: .nan, count: outputs)
       return unsafe withScratch(lig_conv_workspace(&plan, Int32(threads))) { workspace in
         unsafe lig_conv_run(&plan, pool, x, packed, bias, residual, &y, workspace)
@@ -27,6 +27,88 @@ import Testing
     let taps = plan.channels / plan.groups * plan.kernel_h * plan.kernel_w
     for result in results {
       #expect(largestDifference(result, expected) <= 3e-6 * (1 + 0.3 * Float(taps)), "\(plan)")
+    }
+  }
+
+  @Test("transformed tiles and adjoints give what the plain loops give", arguments: 0..<40)
+  func transformedTiles(_ seed: Int) {
+    var random = Random(UInt64(seed) + 4000)
+    var plan = randomConvolution(&random, seed)
+    plan.is_adjoint = Int32(seed / 6 % 2)
+    if seed % 3 != 2 {
+      plan.allows_winograd = 1
+      (plan.channels, plan.filters, plan.groups) = (random.int(16...40), random.int(16...60), 1)
+      (plan.kernel_h, plan.kernel_w, plan.stride_h, plan.stride_w) = (3, 3, 1, 1)
+      (plan.dilation_h, plan.dilation_w) = (1, 1)
+      (plan.pad_top, plan.pad_left) = (random.int(0...2), random.int(0...2))
+      (plan.height, plan.width) = (random.int(2...23), random.int(5...90))
+      plan.out_h = plan.height + plan.pad_top - random.int(0...1)
+      plan.out_w = plan.width + plan.pad_left - random.int(0...1)
+    }
+    let outputs = plan.batch * plan.filters * plan.out_h * plan.out_w
+    let x = random.floats(plan.batch * plan.channels * plan.height * plan.width)
+    let weights = random.floats(plan.filters * plan.channels / plan.groups * plan.kernel_h * plan.kernel_w)
+    let bias = random.floats(plan.filters)
+    let residual: [Float]? = random.chance(3) ? random.floats(outputs) : nil
+    var expected = [Float](repeating: .nan, count: outputs)
+    unsafe lig_conv_reference(&plan, x, weights, bias, residual, &expected)
+    let results = unsafe onEverySet { pool, threads in
+      var plan = plan
+      unsafe lig_conv_prepare(&plan)
+      let suits = plan.isa & Int32(LIG_ISA_BLAS.rawValue) == 0 && plan.out_h > 1
+      #expect((plan.algorithm == LIG_CONV_WINOGRAD) == (seed % 3 != 2 && suits))
+      var packed = [Float](repeating: .nan, count: unsafe lig_conv_packed_count(&plan))
+      unsafe lig_conv_pack(&plan, pool, weights, &packed)
+      var y = [Float](repeating: .nan, count: outputs)
+      return unsafe withScratch(lig_conv_workspace(&plan, Int32(threads))) { workspace in
+        unsafe lig_conv_run(&plan, pool, x, packed, bias, residual, &y, workspace)
+        return y
+      }
+    }
+    let taps = plan.channels / plan.groups * plan.kernel_h * plan.kernel_w
+    for result in results {
+      #expect(largestDifference(result, expected) <= 3e-6 * (1 + 0.3 * Float(taps)), "\(plan)")
+    }
+  }
+
+  @Test("weight gradients are what the plain loops give, by transformed tiles as well", arguments: 0..<40)
+  func weightGradient(_ seed: Int) {
+    var random = Random(UInt64(seed) + 5000)
+    let shape = randomConvolution(&random, seed)
+    var plan = lig_conv_gradient()
+    (plan.batch, plan.channels, plan.filters, plan.groups) = (shape.batch, shape.channels, shape.filters, shape.groups)
+    (plan.height, plan.width, plan.out_h, plan.out_w) = (shape.height, shape.width, shape.out_h, shape.out_w)
+    (plan.kernel_h, plan.kernel_w) = (shape.kernel_h, shape.kernel_w)
+    (plan.stride_h, plan.stride_w) = (shape.stride_h, shape.stride_w)
+    (plan.dilation_h, plan.dilation_w) = (shape.dilation_h, shape.dilation_w)
+    (plan.pad_top, plan.pad_left) = (shape.pad_top, shape.pad_left)
+    if seed % 2 == 0 {
+      (plan.channels, plan.filters, plan.groups) = (random.int(16...50), random.int(16...40), 1)
+      (plan.kernel_h, plan.kernel_w, plan.stride_h, plan.stride_w) = (3, 3, 1, 1)
+      (plan.dilation_h, plan.dilation_w) = (1, 1)
+      (plan.pad_top, plan.pad_left) = (random.int(0...2), random.int(0...2))
+      (plan.height, plan.width) = (random.int(3...23), random.int(5...60))
+      plan.out_h = plan.height + plan.pad_top - random.int(0...1)
+      plan.out_w = plan.width + plan.pad_left - random.int(0...1)
+    }
+    let x = random.floats(plan.batch * plan.channels * plan.height * plan.width)
+    let g = random.floats(plan.batch * plan.filters * plan.out_h * plan.out_w)
+    let count = plan.filters * plan.channels / plan.groups * plan.kernel_h * plan.kernel_w
+    var expected = [Float](repeating: .nan, count: count)
+    unsafe lig_conv_gradient_reference(&plan, x, g, &expected)
+    let results = unsafe onEverySet { pool, threads in
+      var plan = plan
+      unsafe lig_conv_gradient_prepare(&plan)
+      #expect(seed % 2 != 0 || plan.is_winograd == 1)
+      var w = [Float](repeating: .nan, count: count)
+      return unsafe withScratch(lig_conv_gradient_workspace(&plan, Int32(threads))) { workspace in
+        unsafe lig_conv_gradient_run(&plan, pool, x, g, &w, workspace)
+        return w
+      }
+    }
+    let sums = Float(plan.batch * plan.out_h * plan.out_w)
+    for result in results {
+      #expect(largestDifference(result, expected) <= 1e-5 * (1 + 0.1 * sums), "\(plan)")
     }
   }
 
@@ -42,7 +124,7 @@ import Testing
         if plan.isa & Int32(LIG_ISA_BLAS.rawValue) != 0 { blas.insert(plan.algorithm.rawValue) }
         seen.insert(plan.algorithm.rawValue)
       }
-      #expect(seen.count == 5)
+      #expect(seen.count == 5, "all but transformed tiles")
       #expect(blas.count >= 2, "pointwise and gathered")
     }
   }
@@ -108,7 +190,7 @@ import Testing
       var plan = plan
       unsafe lig_conv_transpose_prepare(&plan)
       var packed = [Float](repeating: .nan, count: unsafe lig_conv_transpose_packed_count(&plan))
-      unsafe lig_conv_transpose_pack(&plan, weights, &packed)
+      unsafe lig_conv_transpose_pack(&plan, pool, weights, &packed)
       var y = [Float](repeating: .nan, count: outputs)
       return unsafe withScratch(lig_conv_transpose_workspace(&plan, Int32(threads))) { workspace in
         unsafe lig_conv_transpose_run(&plan, pool, x, packed, bias, &y, workspace)

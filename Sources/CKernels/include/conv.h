@@ -17,7 +17,14 @@ typedef enum {
   LIG_CONV_SHIFTED,
   /// One input channel a group: computed directly.
   LIG_CONV_DEPTHWISE,
+  /// 3x3, stride 1, by transformed tiles: fewer multiplications, see winograd.h.
+  LIG_CONV_WINOGRAD,
 } lig_conv_algorithm;
+
+/// Tiles of an image, rows of tiles (of all images) in a task, floats of a row of tiles and of a padded line.
+typedef struct {
+  long tiles_h, tiles_w, rows_per_task, tasks, row_floats, line_floats;
+} lig_winograd;
 
 /// 2-D convolution, NCHW. Fill the first part (sizes are positive, `groups` divides `channels` and `filters`), call
 /// `lig_conv_prepare`, keep the value: it holds no pointers.
@@ -28,6 +35,10 @@ typedef struct {
   long stride_h, stride_w, dilation_h, dilation_w, pad_top, pad_left;
   long groups;
   lig_activation activation;
+  /// LIG_CONV_WINOGRAD may be chosen.
+  int allows_winograd;
+  /// Weights are those of the convolution whose adjoint this is: `[channels, filters / groups, …]`, turned around.
+  int is_adjoint;
 
   lig_conv_algorithm algorithm;
   int isa, panel_width, panel_height;
@@ -37,13 +48,14 @@ typedef struct {
   /// Shifted: sizes of a phase of a padded plane (one of stride_h * stride_w), and floats from one plane to the next.
   long phase_h, phase_w, padded_plane;
   lig_matmul matmul;
+  lig_winograd winograd;
 } lig_conv;
 
 void lig_conv_prepare(lig_conv *plan);
 /// Floats that the packed weights take.
 long lig_conv_packed_count(const lig_conv *plan);
-/// Packs weights `[filters, channels / groups, kernel_h, kernel_w]`.
-void lig_conv_pack(const lig_conv *plan, const float *weights, float *packed);
+/// Packs weights `[filters, channels / groups, kernel_h, kernel_w]` (see `is_adjoint`).
+void lig_conv_pack(const lig_conv *plan, lig_pool *pool, const float *weights, float *packed);
 /// Bytes, for that many threads.
 long lig_conv_workspace(const lig_conv *plan, int threads);
 /// y = activation(conv(x) + bias + residual); `bias` (`[filters]`) and `residual` (as y) may be NULL.

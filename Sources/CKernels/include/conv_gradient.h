@@ -1,6 +1,7 @@
 #ifndef LIG_CONV_GRADIENT_H
 #define LIG_CONV_GRADIENT_H
 
+#include "conv.h"
 #include "pool.h"
 
 /// The derivative of a 2-D convolution (NCHW) by its weights. Fill the first part (sizes are positive, `groups` divides
@@ -15,6 +16,9 @@ typedef struct {
   int isa, panel_width, panel_height;
   /// 1x1, stride 1, no padding: the input is its own columns.
   int pointwise;
+  /// 3x3, stride 1, by transformed tiles; a task is a chunk.
+  int is_winograd;
+  lig_winograd winograd;
   /// Taps (columns of the result) and pixels; pixels of a block, taps and filters of a task, images of a part. The
   /// parts' results are added up at the end, in order.
   long taps, pixels, depth, taps_per_task, filters_per_task, images_per_part;
