@@ -23,8 +23,8 @@ func tests(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
   .testTarget(name: name, dependencies: dependencies, swiftSettings: swiftSettings)
 }
 /// Our own C or C++ over foreign libraries, with a plain C header.
-func shim(_ name: String, links libraries: [String], headers: [String] = []) -> Target {
-  let flags = headers.map { "-I\($0)" } + ["-Wall", "-Wextra", "-Werror"]
+func shim(_ name: String, links libraries: [String], headers: [String] = [], flags: [String] = []) -> Target {
+  let flags = headers.map { "-I\($0)" } + ["-Wall", "-Wextra", "-Werror"] + flags
   return .target(
     name: name, cSettings: [.unsafeFlags(flags)], cxxSettings: [.unsafeFlags(flags)],
     linkerSettings: libraries.map { .linkedLibrary($0) })
@@ -67,6 +67,9 @@ let package = Package(
     // Debian's OpenCV core and imgproc come without a pkg-config file.
     shim("COpenCV", links: ["opencv_imgproc", "opencv_core"], headers: ["/usr/include/opencv4"]),
     shim("CPango", links: ["pangocairo-1.0", "pango-1.0", "gobject-2.0", "glib-2.0", "cairo"], headers: pangoHeaders),
+    shim(
+      "CSynthesis", links: ["harfbuzz", "fontconfig", "cairo"], headers: pangoHeaders + ["/usr/include/freetype2"],
+      flags: ["-O3"]),
     shim("CClipper", links: ["polyclipping"]),
     shim("CJPEG", links: ["jpeg"]),
     // C of our own
@@ -84,6 +87,7 @@ let package = Package(
     module("Training", ["Autodiff", "GraphIR", "ONNXFormat", "Operators", "Runtime", "TensorCore"]),
     // Images
     module("Imaging", ["TensorCore", "COpenCV", "CClipper", "CJPEG", "CSPNG", "CWebP", "CGEOS", "CPango"]),
+    module("Synthesis", ["CSynthesis", "Imaging", "TensorCore"]),
     // Models
     module(
       "Architectures", path: "Models", excluding: ["Recipes", "fetch"],
@@ -123,6 +127,7 @@ let package = Package(
     tests(
       "NetworkTests",
       ["Architectures", "Autodiff", "GraphIR", "Operators", "Passes", "Runtime", "TensorCore", "TensorFiles"]),
+    tests("SynthesisTests", ["Imaging", "Synthesis", "TensorCore"]),
     tests(
       "ParityTests",
       [

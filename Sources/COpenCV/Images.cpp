@@ -48,6 +48,24 @@ const char *ligature_cv_warp_affine(ligature_cv_image source, ligature_cv_image 
   });
 }
 
+const char *ligature_cv_gaussian_blur(ligature_cv_image source, ligature_cv_image destination, double sigma) {
+  return guarded([&] {
+    cv::Mat result = view(destination);
+    cv::GaussianBlur(view(source), result, cv::Size(), sigma);
+    require_in_place(result, destination);
+  });
+}
+
+const char *ligature_cv_filter(ligature_cv_image source, ligature_cv_image destination, const float *kernel,
+                               int32_t width, int32_t height) {
+  return guarded([&] {
+    cv::Mat result = view(destination);
+    const cv::Mat weights(height, width, CV_32F, const_cast<float *>(kernel));
+    cv::filter2D(view(source), result, -1, weights, cv::Point(-1, -1), 0, cv::BORDER_REPLICATE);
+    require_in_place(result, destination);
+  });
+}
+
 const char *ligature_cv_turn_image(ligature_cv_image source, ligature_cv_image destination, ligature_cv_turn turn) {
   return guarded([&] {
     cv::Mat result = view(destination);

@@ -114,6 +114,15 @@ extension Raster {
   }
 }
 
+extension Raster {
+  /// Lets `body` change the scalars in place.
+  package mutating func withMutablePixels<Result>(
+    _ body: (UnsafeMutableBufferPointer<Scalar>) throws -> Result
+  ) rethrows -> Result {
+    try unsafe pixels.withUnsafeMutableBufferPointer { try unsafe body($0) }
+  }
+}
+
 // ── Towards OpenCV ──────────────────────────────────────────────────────────
 extension Raster {
   /// Runs a C function that reads this picture.

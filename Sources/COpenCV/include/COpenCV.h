@@ -72,6 +72,11 @@ const char *ligature_cv_convert_color(ligature_cv_image source, ligature_cv_imag
 /// Grows bright areas by a full rectangle of that size, anchored as OpenCV does by default.
 const char *ligature_cv_dilate(ligature_cv_image source, ligature_cv_image destination, int32_t width, int32_t height);
 const char *ligature_cv_erode(ligature_cv_image source, ligature_cv_image destination, int32_t width, int32_t height);
+/// Mirrors what lies outside around the edge pixel. `sigma` is in pixels.
+const char *ligature_cv_gaussian_blur(ligature_cv_image source, ligature_cv_image destination, double sigma);
+/// Correlation with a kernel of that size, row-major; edge pixels are repeated outside.
+const char *ligature_cv_filter(ligature_cv_image source, ligature_cv_image destination, const float *kernel,
+                               int32_t width, int32_t height);
 /// Mean by channel over the pixels whose mask is not zero; a mask without data counts them all.
 const char *ligature_cv_mean(ligature_cv_image source, ligature_cv_image mask, double mean[4]);
 
