@@ -1,5 +1,7 @@
 import Foundation
+import GraphIR
 import Imaging
+import ONNXFormat
 import Testing
 
 /// `read`, with models so small that hundreds of pages take a second.
@@ -27,6 +29,25 @@ import Testing
 
   private func read(_ arguments: [String], script: String = "exec \"$@\"") throws -> Program.Outcome {
     try Program.run(["read"] + arguments + models, in: folder.url, script: script, seconds: 30)
+  }
+
+  /// A recogniser of one's own comes without the classifier of the default one; of a detector with branches that only
+  /// training reads, the first output alone is computed: the other here could not be.
+  @Test func otherOutputsAreLeftOut() throws {
+    var model = try TinyModels.detector()
+    let unknown = Opaque(
+      name: OperatorName("Mystery", domain: "example.org"), attributes: Attributes(), declaredTypes: [])
+    let input = try #require(model.graph.inputs.first)
+    let second = try #require(
+      model.graph.append(unknown, [input], name: "mystery", outputs: ["threshold"]).first ?? nil)
+    try model.graph.addOutput(second)
+    let detector = try folder.write(model.encoded(), "branches.onnx")
+    let whole = try Program.run(["bench", detector], in: folder.url, seconds: 30)
+    #expect(whole.status != 0)
+    let arguments = ["--detector", detector, "--recognizer", folder("rec.onnx"), picture("a.png")]
+    let outcome = try Program.run(["read"] + arguments, in: folder.url, seconds: 30)
+    #expect(outcome.status == 0, "\(outcome.errors)")
+    #expect(outcome.output.contains(TinyModels.pictureText))
   }
 
   @Test func JSONShape() throws {

@@ -14,11 +14,18 @@ struct LoadedModel {
   /// Seconds that reading and preparing took.
   let loadTime: Double
 
-  init(_ path: String, options: Session.Options) throws {
+  /// - Parameter onlyFirstOutput: leaves out what no other output than the first needs, such as the branch of a
+  ///   detector that only training reads.
+  init(_ path: String, options: Session.Options, onlyFirstOutput: Bool = false) throws {
     let start = ContinuousClock.now
     self.path = path
     model = try Model(contentsOf: path, operators: .standard)
-    session = try Session(preparing: model.graph, options: options)
+    var graph = model.graph
+    if onlyFirstOutput, let output = graph.outputs.first, let name = graph.outputNames.first {
+      graph.removeOutputs()
+      try graph.addOutput(output, name: name)
+    }
+    session = try Session(preparing: graph, options: options)
     loadTime = start.duration(to: .now).seconds
   }
 }

@@ -18,14 +18,16 @@ struct ReaderModelOptions: ParsableArguments {
   var recognizer: String?
 
   @Option(
-    help: ArgumentHelp("The model that turns lines upright. Default: ppocrv4-cls.onnx.", valueName: "file"),
+    help: ArgumentHelp(
+      "The model that turns lines upright. Default: ppocrv4-cls.onnx; none where --recognizer is given.",
+      valueName: "file"),
     completion: .file(extensions: ["onnx"]))
   var classifier: String?
 
   func reader(_ options: Session.Options) throws -> TextReader {
     func load(_ given: String?, _ name: String, _ task: Recipe.Task, _ option: String) throws -> OCRModel {
       let path = try given ?? ModelFolder.find(name, option: option)
-      let loaded = try LoadedModel(path, options: options)
+      let loaded = try LoadedModel(path, options: options, onlyFirstOutput: true)
       do {
         return try OCRModel(
           metadata: loaded.model.metadata, task: task, function: SessionFunction(session: loaded.session))
@@ -33,10 +35,12 @@ struct ReaderModelOptions: ParsableArguments {
         throw LigatureError(error.code, "'\(path)': \(error.message)")
       }
     }
+    // The default classifier belongs to the default recogniser: a model of another kind may need none.
+    let needsClassifier = classifier != nil || recognizer == nil
     return try TextReader(
       detector: load(detector, "ppocrv4-det.onnx", .detection, "--detector"),
       recognizer: load(recognizer, "ppocrv4-rec.onnx", .recognition, "--recognizer"),
-      classifier: load(classifier, "ppocrv4-cls.onnx", .angle, "--classifier"))
+      classifier: needsClassifier ? load(classifier, "ppocrv4-cls.onnx", .angle, "--classifier") : nil)
   }
 }
 
