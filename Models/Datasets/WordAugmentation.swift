@@ -35,35 +35,47 @@ public struct WordAugmentation: Sendable, Equatable {
   }
 }
 
-/// From a picture of a word to the pixels that a recogniser reads: MMOCR's `ResizeOCR` without keeping the proportions,
-/// after the changes of `WordAugmentation`.
+/// From a picture of a word to the pixels that a recogniser reads: MMOCR's `ResizeOCR` after the changes of
+/// `WordAugmentation`. All pictures come out equally wide.
 public struct WordPipeline: Sendable {
+  /// `maxWidth` is the width of the result.
+  public let size: Recipe.ResizeOCR
   public let width: Int
-  public let height: Int
   public let isGrey: Bool
   public let augmentation: WordAugmentation
+  private var height: Int { size.height }
 
-  public init(width: Int, height: Int, isGrey: Bool, augmentation: WordAugmentation = WordAugmentation()) {
+  /// - Throws: `.usage` for a size without a largest width.
+  public init(_ size: Recipe.ResizeOCR, isGrey: Bool, augmentation: WordAugmentation = WordAugmentation()) throws {
+    guard let width = size.maxWidth else {
+      throw LigatureError(.usage, "pictures of one batch are equally wide: training needs a largest width")
+    }
+    self.size = size
     self.width = width
-    self.height = height
     self.isGrey = isGrey
     self.augmentation = augmentation
   }
 
   public func callAsFunction(_ image: Image, _ generator: inout CounterGenerator) throws -> Image {
     let source = try isGrey ? image.grey() : image.rgb()
-    guard !augmentation.isIdentity, generator.chance(augmentation.probability) else {
-      return try source.resized(width: width, height: height)
+    let inner = size.width(ofWidth: image.width, height: image.height)
+    var result: Image
+    if augmentation.isIdentity || !generator.chance(augmentation.probability) {
+      result = try source.resized(width: inner, height: height)
+    } else {
+      result = try placed(source, width: inner, &generator)
+      if generator.chance(augmentation.resolution) { result = try coarsened(result, &generator) }
+      let sigma = generator.uniform(0...augmentation.blur)
+      if sigma > 0.3 { result = try result.blurred(sigma: sigma) }
+      result = try toned(result, &generator)
     }
-    var result = try placed(source, &generator)
-    if generator.chance(augmentation.resolution) { result = try coarsened(result, &generator) }
-    let sigma = generator.uniform(0...augmentation.blur)
-    if sigma > 0.3 { result = try result.blurred(sigma: sigma) }
-    return try toned(result, &generator)
+    guard inner < width else { return result }
+    let level = Double(size.padValue)
+    return try result.padded(right: width - inner, border: .constant([level, level, level]))
   }
 
   /// Rotation, perspective, margins and the change of size in one warp.
-  private func placed(_ image: Image, _ generator: inout CounterGenerator) throws -> Image {
+  private func placed(_ image: Image, width: Int, _ generator: inout CounterGenerator) throws -> Image {
     // A warp looks at four pixels only: what is much larger is made smaller first.
     var source = image
     if source.width > 2 * width || source.height > 2 * height {
@@ -96,8 +108,8 @@ public struct WordPipeline: Sendable {
   private func coarsened(_ image: Image, _ generator: inout CounterGenerator) throws -> Image {
     let factor = generator.uniform(0.4...0.9)
     return try image.resized(
-      width: max(2, Int(Double(width) * factor)), height: max(2, Int(Double(height) * factor)), interpolation: .area
-    ).resized(width: width, height: height)
+      width: max(2, Int(Double(image.width) * factor)), height: max(2, Int(Double(image.height) * factor)), interpolation: .area
+    ).resized(width: image.width, height: image.height)
   }
 
   private func toned(_ image: Image, _ generator: inout CounterGenerator) throws -> Image {
