@@ -208,7 +208,7 @@ extension Image {
 }
 
 /// Calls `body` with 0 ..< count on a few threads, and waits.
-func inParallel(_ count: Int, threads: Int, _ body: @escaping @Sendable (Int) -> Void) {
+package func inParallel(_ count: Int, threads: Int, _ body: @escaping @Sendable (Int) -> Void) {
   let next = Atomic(0)
   let workers = max(1, min(threads, count))
   DispatchQueue.concurrentPerform(iterations: workers) { _ in
