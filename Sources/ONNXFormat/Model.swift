@@ -35,6 +35,9 @@ public struct Model: Sendable {
 
   /// Functions of the file that nodes of known operators stand for; written back with them.
   var functions: [WireFunction] = []
+  /// A step of training to be written. What a file holds already, `training(operators:)` reads.
+  public var trainingStep: TrainingStep?
+  /// What the file held; written back unless `trainingStep` takes its place.
   var training: [WireTraining] = []
   var annotations: [WireAnnotation] = []
   /// Declared types of graph inputs and outputs that are no dense tensors (sequences, optionals, maps).

@@ -25,6 +25,8 @@ struct Frame {
 struct BodyDecoder {
   let model: ModelDecoder
   var graph: Graph
+  /// Initialisers that are state, hence parameters.
+  var states = Set<String>()
   private static let deepestCall = 32
 
   init(_ model: ModelDecoder, name: String) {
@@ -36,6 +38,11 @@ struct BodyDecoder {
     try bind(name, try graph.addInput(name, type), &frame)
   }
 
+  mutating func addInitializer(_ name: String, _ tensor: Tensor, _ frame: inout Frame) throws {
+    let id = try states.contains(name) ? graph.addParameter(name, tensor) : graph.addConstant(name, tensor)
+    try bind(name, id, &frame)
+  }
+
   func bind(_ name: String, _ id: ValueID, _ frame: inout Frame) throws {
     guard frame.scope.updateValue(id, forKey: name) == nil else {
       throw LigatureError(.format, "two values bear the name '\(name)'; names must be unique")
@@ -45,9 +52,7 @@ struct BodyDecoder {
   /// Initialisers and nodes; inputs are there already.
   mutating func fill(_ source: WireGraph, _ frame: inout Frame) throws {
     for value in source.valueInfo + source.outputs { frame.declared[value.name] = value.type }
-    for initializer in source.initializers {
-      try bind(initializer.name, try graph.addConstant(initializer.name, initializer.tensor), &frame)
-    }
+    for initializer in source.initializers { try addInitializer(initializer.name, initializer.tensor, &frame) }
     for sparse in source.sparseInitializers {
       let name = sparse.values.name
       let tensor = try sparse.dense(limit: model.limits.sparseElementCount)

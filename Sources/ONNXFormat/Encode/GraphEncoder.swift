@@ -22,6 +22,12 @@ struct GraphEncoder {
     return wire
   }
 
+  /// A graph beside the main one, which sees the main one's initialisers.
+  static func encode(_ graph: Graph, sharing shared: [String: Tensor]) throws -> WireGraph {
+    var encoder = GraphEncoder(graph, captures: [], shared: shared, taken: Set(shared.keys))
+    return try encoder.wire(captureCount: 0)
+  }
+
   /// - Parameter captures: names in the file of what the last inputs stand for.
   private init(_ graph: Graph, captures: [String], shared: [String: Tensor], taken: Set<String>) {
     self.graph = graph
@@ -204,7 +210,7 @@ extension Node {
 
 extension Tensor {
   /// Whether both are views of the same bytes, or hold the same strings.
-  fileprivate func isSame(as other: Tensor) -> Bool {
+  func isSame(as other: Tensor) -> Bool {
     guard element == other.element, shape == other.shape else { return false }
     if element == .string { return strings == other.strings }
     return storage === other.storage && byteOffset == other.byteOffset

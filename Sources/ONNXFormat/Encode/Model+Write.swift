@@ -64,7 +64,6 @@ extension Model {
     model.modelVersion = modelVersion
     model.documentation = documentation
     model.metadata = Model.entries(metadata.filter { !Checksum.isChecksum($0.key) })
-    model.training = training
     var wireGraph = try GraphEncoder.encode(graph, foreignTypes: foreignTypes)
     wireGraph.documentation = graphDocumentation
     wireGraph.metadata = Model.entries(graphMetadata)
@@ -72,11 +71,18 @@ extension Model {
     wireGraph.annotations = annotations.filter { annotation in
       names.contains(annotation.tensor) && annotation.parameters.allSatisfy { names.contains($0.value) }
     }
+    model.training = training
+    if let trainingStep {
+      let initializers = wireGraph.initializers.map { ($0.name, $0.tensor) }
+      model.training = [try trainingStep.wire(sharing: Dictionary(uniqueKeysWithValues: initializers))]
+    }
     var domains = Set<String>()
     var types = Set<String>()
-    wireGraph.visitNodes { node in
-      domains.insert(node.domain)
-      types.insert("\(node.domain)/\(node.type)")
+    for graph in [wireGraph] + model.training.compactMap(\.algorithm) {
+      graph.visitNodes { node in
+        domains.insert(node.domain)
+        types.insert("\(node.domain)/\(node.type)")
+      }
     }
     model.functions = functions.filter { types.contains("\($0.domain)/\($0.name)") }
     var versions = operatorSets
@@ -87,7 +93,7 @@ extension Model {
     return model
   }
 
-  private static func entries(_ dictionary: [String: String]) -> [WireEntry] {
+  static func entries(_ dictionary: [String: String]) -> [WireEntry] {
     dictionary.sorted { $0.key < $1.key }.map { WireEntry(key: $0.key, value: $0.value) }
   }
 }
