@@ -3,36 +3,13 @@ public import TensorCore
 /// Between texts and the classes along a line (Graves et al., Connectionist Temporal Classification, 2006; MMOCR's
 /// `CTCConvertor`). Reading: the best class of each step, repetitions merged, blanks dropped.
 public struct CTCConvertor: Sendable {
-  public struct Text: Sendable, Equatable {
-    public var text: String
-    /// Mean probability of the characters kept; 0 for an empty line.
-    public var score: Double
-    /// Probability of each character kept: that of the first of the steps that were merged to it.
-    public var scores: [Double]
-
-    public init(text: String, score: Double, scores: [Double] = []) {
-      self.text = text
-      self.score = score
-      self.scores = scores
-    }
-  }
+  public typealias Text = RecognizedText
 
   /// What training reads: `targets` int64 `[N, S]`, S the longest text and at least 1, filled up with the blank, and
   /// `lengths` int64 `[N]`.
   public struct Targets: Sendable {
     public var targets: Tensor
     public var lengths: Tensor
-  }
-
-  /// The best classes of a line, and what they are worth.
-  public struct Indices: Sendable, Equatable {
-    /// `[L]`.
-    public var indices: [Int]
-    /// `[L]`.
-    public var scores: [Double]
-    /// `[L, k]`: the k best classes of each step kept, the best first. Empty unless asked for.
-    public var best: [[Int]] = []
-    public var bestScores: [[Double]] = []
   }
 
   static let blankText = "<BLK>"
@@ -108,18 +85,13 @@ public struct CTCConvertor: Sendable {
   ///   - validRatios: the part of each line's width that is no padding; only the steps that it covers are read.
   /// - Returns: N texts.
   public func decode(_ scores: Tensor, validRatios: [Double]? = nil) throws -> [Text] {
-    try tensor2idx(scores, validRatios: validRatios).map { line in
-      let sum = line.scores.reduce(0, +)
-      return Text(
-        text: try idx2str(line.indices), score: line.scores.isEmpty ? 0 : sum / Double(line.scores.count),
-        scores: line.scores)
-    }
+    try tensor2idx(scores, validRatios: validRatios).map { try table.text($0) }
   }
 
   /// The classes kept, for each of N lines. Parameters as `decode`.
   /// - Parameter topK: how many of the best classes of each step are given besides; 0 for none.
-  public func tensor2idx(_ scores: Tensor, validRatios: [Double]? = nil, topK: Int = 0) throws -> [Indices] {
-    let lines = try LineScores(scores, classes: classes.count, "CTC")
+  public func tensor2idx(_ scores: Tensor, validRatios: [Double]? = nil, topK: Int = 0) throws -> [LabelIndices] {
+    let lines = try LineScores(scores, classes: classes.count...classes.count, "CTC")
     if let validRatios, validRatios.count != lines.lines {
       throw LigatureError(.shape, "\(validRatios.count) valid ratios for \(lines.lines) lines")
     }
@@ -131,8 +103,8 @@ public struct CTCConvertor: Sendable {
 
   public func idx2str(_ indices: [Int]) throws -> String { try table.idx2str(indices) }
 
-  private func decodeLine(_ values: UnsafeBufferPointer<Float>, _ steps: Int, _ topK: Int) -> Indices {
-    var line = Indices(indices: [], scores: [])
+  private func decodeLine(_ values: UnsafeBufferPointer<Float>, _ steps: Int, _ topK: Int) -> LabelIndices {
+    var line = LabelIndices(indices: [], scores: [])
     var previous = -1
     for step in 0..<steps {
       let row = unsafe UnsafeBufferPointer(rebasing: values[step * classes.count..<(step + 1) * classes.count])

@@ -50,6 +50,13 @@ struct LabelTable: Sendable {
       return classes[index]
     }.joined()
   }
+
+  func text(_ line: LabelIndices) throws -> RecognizedText {
+    let sum = line.scores.reduce(0, +)
+    return RecognizedText(
+      text: try idx2str(line.indices), score: line.scores.isEmpty ? 0 : sum / Double(line.scores.count),
+      scores: line.scores)
+  }
 }
 
 /// `[N, T, C]`, read line by line: what decodes takes logits or probabilities from.
@@ -58,15 +65,15 @@ struct LineScores {
   private let tensor: Tensor
 
   /// Throws `.shape` unless it is float32 `[N, T, C]` with that many classes.
-  init(_ tensor: Tensor, classes expected: Int, _ what: String) throws {
+  init(_ tensor: Tensor, classes expected: ClosedRange<Int>, _ what: String) throws {
     guard tensor.element == .float32, tensor.shape.count == 3 else {
       throw LigatureError(.shape, "\(what) decodes float32[N, T, C], not \(tensor.element)\(tensor.shape)")
     }
     (lines, steps, classes) = (tensor.shape[0], tensor.shape[1], tensor.shape[2])
-    guard classes == expected else {
+    guard expected.contains(classes) else {
       throw LigatureError(
         .shape,
-        "the recogniser gives \(classes) classes, its convertor has \(expected); "
+        "the recogniser gives \(classes) classes, its convertor has \(expected.upperBound); "
           + "the file needs the dictionary that it was trained with")
     }
     self.tensor = tensor

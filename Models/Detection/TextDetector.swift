@@ -92,7 +92,8 @@ public struct TextDetector: Sendable {
         Point(min(max(corner.x, 0), Float(page.width)), min(max(corner.y, 0), Float(page.height)))
       }
       let outline = found.polygon.map(onPage)
-      let corners = postprocess.textReprType == .quad ? found.polygon : try outline.minimumAreaRectangle().corners().points
+      let corners =
+        postprocess.textReprType == .quad ? found.polygon : try outline.minimumAreaRectangle().corners().points
       let ordered = TextDetector.clockwiseFromTopLeft(try Quadrilateral(corners))
       let box = try Quadrilateral(ordered.points.map(onPage))
       // What has no pixel left on the page cannot be cut out.

@@ -8,7 +8,7 @@ extension Recipe.Preprocess {
     if normalize == .mmdet {
       return PixelTable(channels: mean.count) { value, channel in
         let centred = Float(value) - Float(self.mean[channel])
-        return Float(Double(centred) * (1 / self.std[channel]))
+        return Float(Double(centred) * (1 / Double(Float(self.std[channel]))))
       }
     }
     let (divisor, mean, std) = (Float(divisor ?? 1), mean.map { Float($0) }, std.map { Float($0) })

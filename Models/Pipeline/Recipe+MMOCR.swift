@@ -88,7 +88,8 @@ extension Recipe {
   ///   - scale: the limits of the longer and the shorter side (`img_scale`).
   ///   - mean: of red, green and blue, 0…255.
   public static func dbnet(
-    name: String = "DBNet", postprocessor: DBPostprocessor = DBPostprocessor(), scale: (long: Int, short: Int) = (1333, 736),
+    name: String = "DBNet", postprocessor: DBPostprocessor = DBPostprocessor(),
+    scale: (long: Int, short: Int) = (1333, 736),
     mean: [Double] = [123.675, 116.28, 103.53], std: [Double] = [58.395, 57.12, 57.375], licence: String = "unknown",
     origin: Origin = Origin()
   ) -> Recipe {

@@ -55,7 +55,7 @@ extension Recipe {
 
   /// How pixels of 0…255 are normalised, where neither a scale nor a divisor says so.
   public enum Normalization: String, Codable, Sendable {
-    /// MMDetection's: pixel minus mean in single precision, times 1 / std in double precision.
+    /// MMDetection's: mean and std in single precision; pixel minus mean in single, times 1 / std in double precision.
     case mmdet = "Normalize"
   }
 

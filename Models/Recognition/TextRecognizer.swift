@@ -34,7 +34,7 @@ public struct TextRecognizer: Sendable {
 
   /// The text of each line, in the order given.
   /// - Parameter lines: RGB, upright.
-  public func callAsFunction(_ lines: [Image]) throws -> [CTCConvertor.Text] {
+  public func callAsFunction(_ lines: [Image]) throws -> [RecognizedText] {
     switch resizing {
     case .height(let size, let table): try readByHeight(lines, size, table)
     case .resizeOCR(let pipeline): try readViews(lines, pipeline)
@@ -45,8 +45,8 @@ public struct TextRecognizer: Sendable {
   /// padding is part of what the model sees.
   private func readByHeight(
     _ lines: [Image], _ size: Recipe.LineHeight, _ table: PixelTable
-  ) throws -> [CTCConvertor.Text] {
-    var texts = [CTCConvertor.Text](repeating: .init(text: "", score: 0), count: lines.count)
+  ) throws -> [RecognizedText] {
+    var texts = [RecognizedText](repeating: .init(text: "", score: 0), count: lines.count)
     for batch in batchesByAspectRatio(lines, size.batch) {
       let width = batchWidth(batch.map { lines[$0] }, size)
       let scaled = try batch.map {
@@ -60,11 +60,11 @@ public struct TextRecognizer: Sendable {
 
   /// Views of one width are read together: then the answers are those of lines read one by one. Of the views of a
   /// line, the surest counts.
-  private func readViews(_ lines: [Image], _ pipeline: RecognitionPipeline) throws -> [CTCConvertor.Text] {
+  private func readViews(_ lines: [Image], _ pipeline: RecognitionPipeline) throws -> [RecognizedText] {
     let views = try lines.enumerated().flatMap { line, image in
       try pipeline.views(of: image).map { (line: line, view: $0) }
     }
-    var answers = [CTCConvertor.Text](repeating: .init(text: "", score: 0), count: views.count)
+    var answers = [RecognizedText](repeating: .init(text: "", score: 0), count: views.count)
     let byWidth = Dictionary(grouping: views.indices) { views[$0].view.image.width }
     for (_, group) in byWidth.sorted(by: { $0.key < $1.key }) {
       for start in stride(from: 0, to: group.count, by: pipeline.size.batch) {
@@ -75,10 +75,13 @@ public struct TextRecognizer: Sendable {
       }
     }
     let byLine = Dictionary(grouping: views.indices) { views[$0].line }
-    return lines.indices.map { line in surest((byLine[line] ?? []).map { answers[$0] }) }
+    return lines.indices.map { line in
+      let texts = (byLine[line] ?? []).map { answers[$0] }
+      return texts.count == 1 ? texts[0] : RecognizedText.surest(of: texts)
+    }
   }
 
-  private func read(_ input: Tensor, validRatios: [Double]?) throws -> [CTCConvertor.Text] {
+  private func read(_ input: Tensor, validRatios: [Double]?) throws -> [RecognizedText] {
     let texts = try convertor.decode(model.run(input, rank: 3), validRatios: validRatios)
     guard texts.count == input.shape[0] else {
       throw LigatureError(.shape, "the recogniser read \(input.shape[0]) lines and gave \(texts.count)")
@@ -91,11 +94,6 @@ public struct TextRecognizer: Sendable {
     let least = Double(size.width) / Double(size.height)
     return Int(Double(size.height) * lines.map(\.aspectRatio).reduce(least, max))
   }
-}
-
-/// The first of the texts with the highest score; empty for none.
-func surest(_ texts: [CTCConvertor.Text]) -> CTCConvertor.Text {
-  texts.reduce(nil) { best, text in best.map { text.score > $0.score ? text : $0 } ?? text } ?? .init(text: "", score: 0)
 }
 
 /// Indices of pictures, the narrowest proportions first, in groups of at most `count`.

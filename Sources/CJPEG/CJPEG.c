@@ -126,10 +126,12 @@ const char *ligature_jpeg_decode(const uint8_t *bytes, size_t count, ligature_jp
   codec.progress = &progress.base;
 
   size_t channels = 3;
-  if (codec.jpeg_color_space == JCS_GRAYSCALE) {
+  const int is_cmyk = codec.jpeg_color_space == JCS_CMYK || codec.jpeg_color_space == JCS_YCCK;
+  const int is_grey_wanted = (size_t)codec.image_width * codec.image_height == capacity;
+  if (codec.jpeg_color_space == JCS_GRAYSCALE || (is_grey_wanted && !is_cmyk)) {
     codec.out_color_space = JCS_GRAYSCALE;
     channels = 1;
-  } else if (codec.jpeg_color_space == JCS_CMYK || codec.jpeg_color_space == JCS_YCCK) {
+  } else if (is_cmyk) {
     codec.out_color_space = JCS_CMYK;
   } else {
     codec.out_color_space = JCS_RGB;

@@ -25,6 +25,28 @@ extension Raster where Scalar == UInt8 {
     channels == 1 ? self : try rgb().converted(channels: 1, code: 7, "RGB to grey")
   }
 
+  /// One channel by libpng's weights, in 15 binary places and cut: what OpenCV reads from a colour PNG as grey.
+  func greyByPNG() throws -> Image {
+    guard channels >= 3 else { return self }
+    return try unsafe Image(width: width, height: height, channels: 1) { out in
+      for pixel in 0..<width * height {
+        let start = pixel * channels
+        let sum = 9797 * Int(pixels[start]) + 19234 * Int(pixels[start + 1]) + 3737 * Int(pixels[start + 2])
+        unsafe out[pixel] = UInt8(sum >> 15)
+      }
+    }
+  }
+
+  /// Three channels of four.
+  func withoutAlpha() throws -> Image {
+    guard channels == 4 else { return self }
+    return try unsafe Image(width: width, height: height, channels: 3) { out in
+      for pixel in 0..<width * height {
+        for channel in 0..<3 { unsafe out[3 * pixel + channel] = pixels[4 * pixel + channel] }
+      }
+    }
+  }
+
   /// RGBA over one colour. Other pictures stay as they are.
   public func flattened(background: (UInt8, UInt8, UInt8) = (255, 255, 255)) throws -> Image {
     guard channels == 4 else { return self }

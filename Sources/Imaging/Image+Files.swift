@@ -24,6 +24,26 @@ extension Raster where Scalar == UInt8 {
     return try metadata.orientation.turns.reduce(image) { try $0.turned($1) }
   }
 
+  /// One channel, as OpenCV reads a file in grey: a JPEG's stored brightness, libpng's weights for a colour PNG (half
+  /// a level darker on average than `grey()`), alpha left out. Errors as `load`.
+  public static func loadGrey(
+    path: String, limits: ImageLimits = .standard, applyingOrientation: Bool = true
+  ) throws -> Image {
+    try naming(path) {
+      let bytes = try readFile(path, limit: limits.maximumFileBytes)
+      return try decodeGrey(bytes, limits: limits, applyingOrientation: applyingOrientation)
+    }
+  }
+
+  /// The same from bytes in memory.
+  public static func decodeGrey(
+    _ bytes: [UInt8], limits: ImageLimits = .standard, applyingOrientation: Bool = true
+  ) throws -> Image {
+    let (image, metadata) = try decodeGreyAsStored(bytes, limits)
+    guard applyingOrientation else { return image }
+    return try metadata.orientation.turns.reduce(image) { try $0.turned($1) }
+  }
+
   /// What the header says, without decoding the picture. Errors as `load`.
   public static func metadata(path: String, limits: ImageLimits = .standard) throws -> ImageMetadata {
     try naming(path) { try metadata(of: readFile(path, limit: limits.maximumFileBytes), limits: limits) }
@@ -72,6 +92,21 @@ extension Raster where Scalar == UInt8 {
     case .webp:
       let metadata = try checked(WebP.metadata(bytes), limits)
       return (try WebP.decode(bytes, metadata), metadata)
+    }
+  }
+
+  private static func decodeGreyAsStored(_ bytes: [UInt8], _ limits: ImageLimits) throws -> (Image, ImageMetadata) {
+    switch try sniff(bytes) {
+    case .jpeg:
+      let metadata = try checked(JPEG.metadata(bytes), limits)
+      return (try JPEG.decodeGrey(bytes, metadata), metadata)
+    case .png:
+      let (image, metadata) = try PNG.decode(bytes, limits: limits)
+      return (try image.greyByPNG(), metadata)
+    case .webp:
+      let metadata = try checked(WebP.metadata(bytes), limits)
+      let image = try WebP.decode(bytes, metadata)
+      return (image.channels == 4 ? try image.withoutAlpha().grey() : try image.grey(), metadata)
     }
   }
 

@@ -24,6 +24,16 @@ enum JPEG {
     }
   }
 
+  /// The brightness alone, as stored: what OpenCV reads as grey. Pictures of four inks are converted.
+  static func decodeGrey(_ bytes: [UInt8], _ metadata: ImageMetadata) throws -> Image {
+    var header = ligature_jpeg_header()
+    try unsafe check(ligature_jpeg_read_header(bytes, bytes.count, &header))
+    guard header.components != 4 else { return try decode(bytes, metadata).grey() }
+    var metadata = metadata
+    metadata.channels = 1
+    return try decode(bytes, metadata)
+  }
+
   /// `quality` from 1 to 100. Grey or RGB.
   static func encode(_ image: Image, quality: Int) throws -> [UInt8] {
     guard image.channels == 1 || image.channels == 3 else {

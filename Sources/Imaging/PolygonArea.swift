@@ -47,6 +47,36 @@ extension Array where Element == Point {
   }
 }
 
+/// What two polygons share, as MMOCR measures it for its metrics.
+public struct PolygonOverlap: Sendable, Equatable {
+  /// Square pixels that both cover.
+  public var intersection: Double
+  /// Square pixels that at least one covers.
+  public var union: Double
+
+  /// 0 where nothing is covered.
+  public var intersectionOverUnion: Double { union == 0 ? 0 : intersection / union }
+
+  public init(intersection: Double, union: Double) {
+    self.intersection = intersection
+    self.union = union
+  }
+
+  /// Outlines that cross themselves are repaired first, by GEOS's `buffer(0)`: what that keeps is GEOS's affair.
+  public init(_ first: Polygon, _ second: Polygon) throws {
+    (intersection, union) = try GEOS.run("overlap") { geos in
+      guard let (a, b) = try unsafe geos.pair(first, second) else {
+        return (0, try first.polygonArea() + second.polygonArea())
+      }
+      let (c, d) = try unsafe (geos.valid(a), geos.valid(b))
+      return try unsafe (
+        geos.measure(geos.keep(GEOSIntersection_r(geos.context, c, d)), GEOSArea_r),
+        geos.measure(geos.keep(GEOSUnion_r(geos.context, c, d)), GEOSArea_r)
+      )
+    }
+  }
+}
+
 /// One use of GEOS: its context, the geometries that it made, and its last message.
 @safe private final class GEOS {
   let context: GEOSContextHandle_t
@@ -105,6 +135,11 @@ extension Array where Element == Point {
   func pair(_ first: Polygon, _ second: Polygon) throws -> (OpaquePointer, OpaquePointer)? {
     guard let a = try unsafe polygon(first), let b = try unsafe polygon(second) else { return nil }
     return unsafe (a, b)
+  }
+
+  /// The same, or what is left of it without crossings.
+  func valid(_ polygon: OpaquePointer) throws -> OpaquePointer {
+    try unsafe truth(GEOSisValid_r(context, polygon)) ? polygon : keep(GEOSBuffer_r(context, polygon, 0, 16))
   }
 
   func measure(

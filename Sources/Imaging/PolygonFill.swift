@@ -19,7 +19,8 @@ extension Raster {
         // In range: rows and columns are those of the picture.
         let start = y * width
         guard channels > 1 else {
-          let span = unsafe UnsafeMutableBufferPointer(rebasing: pixels[start + columns.lowerBound...start + columns.upperBound])
+          let span = unsafe UnsafeMutableBufferPointer(
+            rebasing: pixels[start + columns.lowerBound...start + columns.upperBound])
           return unsafe span.update(repeating: colour[0])
         }
         for x in columns {

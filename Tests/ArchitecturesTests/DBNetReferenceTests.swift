@@ -75,7 +75,9 @@ import Testing
     #expect(read.postprocess == .dbPostprocessor(DBPostprocessor(textReprType: .poly, minTextScore: 0.5)))
     let short = try recipe.json().replacingOccurrences(of: "\"maskThr\":0.3,", with: "")
     #expect(try Recipe(json: short) == recipe)
-    #expect(throws: LigatureError.self) { try Recipe(json: short.replacingOccurrences(of: "\"poly\"", with: "\"line\"")) }
+    #expect(throws: LigatureError.self) {
+      try Recipe(json: short.replacingOccurrences(of: "\"poly\"", with: "\"line\""))
+    }
     #expect(throws: LigatureError.self) {
       try Recipe(json: short.replacingOccurrences(of: "\"longSide\":1333", with: "\"longSide\":99999999"))
     }

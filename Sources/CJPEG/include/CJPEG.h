@@ -21,7 +21,8 @@ typedef struct {
 
 const char *ligature_jpeg_read_header(const uint8_t *bytes, size_t count, ligature_jpeg_header *header);
 
-/// Writes height x width x channels bytes, interleaved, RGB. `capacity` must be exactly that many.
+/// Writes height x width x channels bytes, interleaved, RGB. `capacity` must be exactly that many, or, for a colour
+/// picture that is not CMYK, height x width for its brightness alone, as the file stores it.
 /// Missing or damaged image data is an error; harmless oddities of the markers are not.
 const char *ligature_jpeg_decode(const uint8_t *bytes, size_t count, ligature_jpeg_limits limits,
                                  uint8_t *pixels, size_t capacity);

@@ -57,4 +57,36 @@ def dbnet(name):
     write(TARGET / name / "targets.safetensors", {key: maps[key] for key in maps if not key.startswith("main.")})
 
 
+def pipeline(name, images):
+    """The test pipeline on some of the pictures."""
+    steps = json.loads((SOURCE / name / "pipeline.json").read_text())
+    steps["cases"] = [case for case in steps["cases"] if case["image"].split(".")[1] in images]
+    write_json(TARGET / name / "pipeline.json", steps)
+    tensors = read(SOURCE / name / "pipeline.safetensors")
+    write(TARGET / name / "pipeline.safetensors", {key: tensors[key] for key in tensors if key.split(".")[1] in images})
+
+
+def crnn():
+    pipeline("crnn", ["wide", "tall", "long", "small"])
+    write_json(TARGET / "crnn" / "post.json", json.loads((SOURCE / "crnn" / "post.json").read_text()))
+    forward = read(SOURCE / "crnn" / "forward.safetensors")
+    write(TARGET / "crnn" / "forward.safetensors", {"out.decoder": forward["out.decoder"]})
+
+
+def convertors():
+    """All but the label convertor of segmentations, and decoding with DICT91."""
+    cases = json.loads((SOURCE / "convertors" / "convertors.json").read_text())
+    kept = [case for case in cases["cases"] if case["args"]["type"] != "SegConvertor"]
+    kept = [without(case, "decode") if case["name"] in ("attn91", "ctc90") else case for case in kept]
+    write_json(TARGET / "convertors" / "convertors.json", {"cases": kept, "merge_aug_results": cases["merge_aug_results"]})
+    used = {case["decode"]["outputs"] for case in kept if "decode" in case}
+    tensors = read(SOURCE / "convertors" / "convertors.safetensors")
+    write(TARGET / "convertors" / "convertors.safetensors", {key: tensors[key] for key in tensors if key in used})
+
+
 dbnet("dbnet_r18")
+crnn()
+pipeline("sar", ["tall"])
+convertors()
+for name in ("metrics_rec/metrics.json", "metrics_det/hmean.json"):
+    write_json(TARGET / name, json.loads((SOURCE / name).read_text()))
