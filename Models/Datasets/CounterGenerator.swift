@@ -54,12 +54,12 @@ extension CounterGenerator {
 /// A permutation of 0 ..< count that is never written down: any position is found at once, whatever came before.
 ///
 /// A Feistel network over the next even power of two (Luby and Rackoff, 1988), walked until it lands inside.
-struct SeededPermutation: Sendable {
+package struct SeededPermutation: Sendable {
   let count: Int
   private let keys: [UInt64]
   private let halfBits: UInt64
 
-  init(count: Int, seed: UInt64, epoch: UInt64, stream: UInt64 = 0) {
+  package init(count: Int, seed: UInt64, epoch: UInt64, stream: UInt64 = 0) {
     self.count = count
     var generator = CounterGenerator(seed, epoch, stream, 0x7065_726D)
     keys = (0..<6).map { _ in generator.next() }
@@ -69,7 +69,7 @@ struct SeededPermutation: Sendable {
   }
 
   /// - Parameter position: 0 ..< count.
-  subscript(position: Int) -> Int {
+  package subscript(position: Int) -> Int {
     guard count > 1, (0..<count).contains(position) else { return 0 }
     let mask: UInt64 = (1 << halfBits) - 1
     var value = UInt64(position)

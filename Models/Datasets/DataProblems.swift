@@ -33,7 +33,7 @@ public final class DataProblems: Sendable {
   public var messages: [String] { state.withLock { $0.messages } }
 
   /// Notes a problem. Throws `.format` when it is one too many.
-  func record(_ place: String, _ error: any Error) throws {
+  package func record(_ place: String, _ error: any Error) throws {
     let text = "\(place): \((error as? LigatureError)?.description ?? LigatureError(.format, "unusable", cause: error).description)"
     let (isNew, number, tooMany) = state.withLock { state -> (Bool, Int, Bool) in
       let isNew = state.places.insert(place).inserted
