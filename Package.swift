@@ -140,7 +140,8 @@ let package = Package(
     tests(
       "ParityTests",
       [
-        "ligature", "CAllocationCounter", "GraphIR", "ONNXFormat", "Operators", "Runtime", "TensorCore", "TestSupport",
+        "ligature", "CAllocationCounter", "GraphIR", "ONNXFormat", "Operators", "Parity", "Runtime", "TensorCore",
+        "TestSupport",
       ]),
     tests("ProgramTests", ["GraphIR", "Imaging", "ONNXFormat", "Operators", "TensorCore", "TensorFiles", "ligature"]),
   ],
