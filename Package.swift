@@ -96,6 +96,11 @@ let package = Package(
     module("TensorFiles", path: "Converters/TensorFiles", ["TensorCore"]),
     module(
       "PyTorchCheckpoint", path: "Converters/PyTorchCheckpoint", ["CZlib", "TensorCore", "TensorFiles"]),
+    module(
+      "MMOCRConverter", path: "Converters/MMOCR",
+      [
+        "Architectures", "GraphIR", "ONNXFormat", "Operators", "PyTorchCheckpoint", "TensorCore", "TensorFiles",
+      ]),
     // What the reference computed
     module(
       "Parity",
@@ -107,8 +112,8 @@ let package = Package(
     program(
       "ligature",
       [
-        "Architectures", "GraphIR", "Imaging", "ONNXFormat", "Operators", "Parity", "Passes", "PyTorchCheckpoint",
-        "Runtime", "TensorCore", "TensorFiles", .product(name: "ArgumentParser", package: "swift-argument-parser"),
+        "Architectures", "GraphIR", "Imaging", "MMOCRConverter", "ONNXFormat", "Operators", "Parity", "Passes",
+        "PyTorchCheckpoint", "Runtime", "TensorCore", "TensorFiles", .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ]),
     .executableTarget(
       name: "training-bench",

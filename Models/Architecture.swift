@@ -24,6 +24,9 @@ public protocol Architecture: Sendable {
 
   /// Pictures and targets in, loss out; parameters are graph parameters under their names.
   func training(_ parameters: any ParameterSource) throws -> TrainingObjective
+
+  /// What an exported file says about its own use.
+  func recipe(_ details: RecipeDetails) throws -> Recipe
 }
 
 /// Something that a network can be built with.

@@ -88,16 +88,19 @@ public struct ModuleBuilder {
       return known
     }
     let tensor = try source.tensor(named: name, shape: shape, element: element, initializer: initializer)
-    guard tensor.shape == shape, tensor.element == element else {
+    // Weights that are stored in half precision are widened where they are read; folding does it once.
+    let isHalved = phase == .inference && element == .float32 && tensor.element == .float16
+    guard tensor.shape == shape, tensor.element == element || isHalved else {
       throw LigatureError(
         .format, "'\(name)' must be \(element)\(shape), but \(tensor.element)\(tensor.shape) was given for it")
     }
     let isTrained = !isBuffer && !settings.isFrozen
     parameters.append(
       ParameterSpec(name: name, shape: shape, element: element, isTrained: isTrained, isBuffer: isBuffer))
-    let value =
+    var value =
       phase == .training
       ? try builder.graph.addParameter(name, tensor) : try builder.graph.addConstant(name, tensor)
+    if isHalved { value = try builder.cast(value, to: .float32) }
     if isTrained, phase == .training { trainable.append(value) }
     values[name] = value
     return value

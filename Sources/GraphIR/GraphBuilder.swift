@@ -49,7 +49,14 @@ public struct GraphBuilder: Sendable {
   public mutating func append(
     _ op: any Operator, _ inputs: [ValueID?], name: String? = nil, wanted: [Bool]
   ) throws -> [ValueID?] {
-    let node = path(name ?? op.name.type)
+    // Its results are not called as the node is, so they have to tell whether that name is taken.
+    let wish = path(name ?? op.name.type)
+    var node = wish
+    var number = 1
+    while wanted.indices.contains(where: { graph.value(named: "\(node).\($0)") != nil }) {
+      node = graph.freshName("\(wish)_\(number)")
+      number += 1
+    }
     let outputs = wanted.enumerated().map { $1 ? graph.freshName("\(node).\($0)") : nil }
     return try graph.append(op, inputs, name: node, outputs: outputs)
   }

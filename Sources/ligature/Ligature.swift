@@ -21,6 +21,9 @@ struct Ligature: ParsableCommand {
       VerifyCommand.self,
       BenchCommand.self,
       AnnotateCommand.self,
+      ArchitecturesCommand.self,
+      ExportCommand.self,
+      ConvertCommand.self,
     ])
 
   static func main() {
