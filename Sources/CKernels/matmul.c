@@ -11,6 +11,10 @@ enum {
   most_columns = 512,
 };
 
+static int reads_bare_b(const lig_matmul *p) {
+  return !p->b_is_packed && p->b_column == 1 && (p->isa & LIG_ISA_BLAS || p->rows_per_task <= 2 * p->height);
+}
+
 void lig_matmul_prepare(lig_matmul *p) {
   p->isa = gemm_isa(p->m, p->n, p->k);
   p->width = gemm_width(p->isa);
@@ -19,6 +23,7 @@ void lig_matmul_prepare(lig_matmul *p) {
   p->batches = 1;
   for (int i = 0; i < p->batch_rank; ++i) p->batches *= p->batch_shape[i];
   p->batches_per_task = p->row_tasks = p->column_tasks = 1;
+  p->packs_b = 0;
   p->rows_per_task = gemm_round_up(gemm_max(p->m, 1), p->height);
   p->columns_per_task = gemm_round_up(gemm_max(p->n, 1), p->width);
   if (!p->batches || !p->m || !p->n) return;
@@ -43,6 +48,7 @@ void lig_matmul_prepare(lig_matmul *p) {
   p->column_tasks = (p->n + p->columns_per_task - 1) / p->columns_per_task;
   p->rows_per_task = gemm_round_up((p->m + p->row_tasks - 1) / p->row_tasks, p->height);
   p->row_tasks = (p->m + p->rows_per_task - 1) / p->rows_per_task;
+  p->packs_b = !p->b_is_packed && p->batches == 1 && p->row_tasks > 1 && !(p->isa & LIG_ISA_BLAS) && p->k > 0;
 }
 
 static long padded_columns(const lig_matmul *p) {
@@ -58,9 +64,6 @@ void lig_matmul_pack(const lig_matmul *p, const float *b, float *packed) {
   }
 }
 
-static int reads_bare_b(const lig_matmul *p) {
-  return !p->b_is_packed && p->b_column == 1 && (p->isa & LIG_ISA_BLAS || p->rows_per_task <= 2 * p->height);
-}
 static int reads_bare_a(const lig_matmul *p) {
   return p->m == 1 && p->a_column == 1 && p->alpha == 1;
 }
@@ -68,17 +71,23 @@ static long a_floats(const lig_matmul *p) {
   return reads_bare_a(p) ? 0 : gemm_round_up(p->rows_per_task * p->depth, 16);
 }
 static long b_floats(const lig_matmul *p) {
-  return p->b_is_packed || reads_bare_b(p) ? 0 : gemm_round_up(p->columns_per_task * p->depth, 16);
+  return p->b_is_packed || p->packs_b || reads_bare_b(p) ? 0 : gemm_round_up(p->columns_per_task * p->depth, 16);
+}
+
+static long shared_floats(const lig_matmul *p) {
+  return p->packs_b ? gemm_round_up(lig_matmul_packed_count(p), 16) : 0;
 }
 
 long lig_matmul_workspace(const lig_matmul *p, int threads) {
-  return (a_floats(p) + b_floats(p)) * (long)sizeof(float) * threads;
+  return (shared_floats(p) + (a_floats(p) + b_floats(p)) * threads) * (long)sizeof(float);
 }
 
 typedef struct {
   const lig_matmul *plan;
   const float *a, *b, *bias;
   float *y, *workspace;
+  /// All of b, if the plan or this run has packed it.
+  const float *packed_b;
 } matmul_job;
 
 static void multiply_one(const matmul_job *job, long batch, long row_task, long column_task, int worker) {
@@ -117,8 +126,8 @@ static void multiply_one(const matmul_job *job, long batch, long row_task, long 
     }
     block.b_panel = block.depth * p->width;
     block.b_row = p->width;
-    if (p->b_is_packed) {
-      block.b = b + k * padded_columns(p) + column * block.depth;
+    if (job->packed_b) {
+      block.b = job->packed_b + k * padded_columns(p) + column * block.depth;
     } else if (reads_bare_b(p)) {
       block.b = b + k * p->b_row + column;
       block.b_panel = p->width;
@@ -144,11 +153,37 @@ static void multiply_task(void *context, long index, int worker) {
   }
 }
 
+enum { pack_panels = 4 };  // of a task
+
+typedef struct {
+  const lig_matmul *plan;
+  const float *b;
+  float *packed;
+} pack_job;
+
+static void pack_task(void *context, long index, int worker) {
+  (void)worker;
+  const pack_job *job = context;
+  const lig_matmul *p = job->plan;
+  long column = index * pack_panels * p->width, columns = gemm_min(pack_panels * p->width, p->n - column);
+  for (long k = 0; k < p->k; k += p->depth) {
+    long depth = gemm_min(p->depth, p->k - k);
+    gemm_pack_b(job->packed + k * padded_columns(p) + column * depth, job->b + k * p->b_row + column * p->b_column,
+                p->b_row, p->b_column, depth, columns, p->width);
+  }
+}
+
 void lig_matmul_run(
     const lig_matmul *p, lig_pool *pool, const float *a, const float *b, const float *bias, float *y,
     void *workspace) {
   if (!p->batches || !p->m || !p->n) return;
-  matmul_job job = {p, a, b, bias, y, workspace};
+  matmul_job job = {p, a, b, bias, y, workspace, p->b_is_packed ? b : NULL};
+  if (p->packs_b) {
+    job.packed_b = workspace;
+    job.workspace += shared_floats(p);
+    pack_job pack = {p, b, workspace};
+    lig_parallel(pool, (p->n + p->width * pack_panels - 1) / (p->width * pack_panels), pack_task, &pack);
+  }
   long groups = (p->batches + p->batches_per_task - 1) / p->batches_per_task;
   lig_parallel(pool, groups * p->row_tasks * p->column_tasks, multiply_task, &job);
 }

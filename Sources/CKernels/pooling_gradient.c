@@ -2,7 +2,11 @@
 
 #include <string.h>
 
+#include "gemm.h"
 #include "isa.h"
+
+#define KERNELS "pooling_gradient.inc"
+#include "each_simd.h"
 
 // Windows overlap, so a plane belongs to one task: its windows add to it in order.
 
@@ -27,53 +31,46 @@ static long inside(const lig_pooling *s, int axis, long at, long *first) {
   return start >= s->input[axis] ? 0 : lig_min(count, (s->input[axis] - 1 - start) / step + 1);
 }
 
-static void max_plane(const lig_pooling *s, const float *x, const float *g, float *dx) {
-  for (long od = 0; od < s->output[0]; od++)
-    for (long oh = 0; oh < s->output[1]; oh++) {
-      long d0, h0, depths = inside(s, 0, od, &d0), heights = inside(s, 1, oh, &h0);
-      for (long ow = 0; ow < s->output[2]; ow++, g++) {
-        long w0, widths = inside(s, 2, ow, &w0), at = -1;
-        float best = 0;
-        for (long d = 0; d < depths; d++)
-          for (long h = 0; h < heights; h++) {
-            long row = ((d0 + d * s->dilation[0]) * s->input[1] + h0 + h * s->dilation[1]) * s->input[2] + w0;
-            for (long w = 0; w < widths; w++) {
-              long place = row + w * s->dilation[2];
-              int better = at < 0 || x[place] > best;
-              best = better ? x[place] : best;
-              at = better ? place : at;
-            }
-          }
-        if (at >= 0) dx[at] += *g;
+// Outputs [first, end) of a row, one by one.
+static void max_some(
+    const lig_pooling *s, long od, long oh, long first, long end, const float *x, const float *g, float *dx) {
+  long d0, h0, depths = inside(s, 0, od, &d0), heights = inside(s, 1, oh, &h0);
+  for (long ow = first; ow < end; ow++) {
+    long w0, widths = inside(s, 2, ow, &w0), at = -1;
+    float best = 0;
+    for (long d = 0; d < depths; d++)
+      for (long h = 0; h < heights; h++) {
+        long row = ((d0 + d * s->dilation[0]) * s->input[1] + h0 + h * s->dilation[1]) * s->input[2] + w0;
+        for (long w = 0; w < widths; w++) {
+          long place = row + w * s->dilation[2];
+          int better = at < 0 || x[place] > best;
+          best = better ? x[place] : best;
+          at = better ? place : at;
+        }
       }
-    }
+    if (at >= 0) dx[at] += g[ow];
+  }
 }
 
-// Windows of 2 x 2 side by side: each element belongs to one at most.
-static int tiles(const lig_pooling *s) {
-  int result = s->input[0] == 1 && s->output[0] == 1 && s->kernel[0] == 1 && s->pad_begin[0] == 0;
-  for (int axis = 1; axis < 3; axis++) {
-    result = result && s->kernel[axis] == 2 && s->stride[axis] == 2 && s->dilation[axis] == 1 &&
-             s->pad_begin[axis] == 0 && 2 * s->output[axis] <= s->input[axis];
-  }
-  return result;
-}
-
-static void max_plane_tiles(const lig_pooling *s, const float *x, const float *g, float *dx) {
-  long width = s->input[2];
-  for (long oh = 0; oh < s->output[1]; oh++, g += s->output[2]) {
-    const float *a = x + 2 * oh * width, *b = a + width;
-    float *da = dx + 2 * oh * width, *db = da + width;
-    for (long ow = 0; ow < s->output[2]; ow++) {
-      float a0 = a[2 * ow], a1 = a[2 * ow + 1], b0 = b[2 * ow], b1 = b[2 * ow + 1], v = g[ow];
-      int top = a1 > a0, bottom = b1 > b0;
-      int below = (bottom ? b1 : b0) > (top ? a1 : a0);
-      da[2 * ow] = !below && !top ? v : 0;
-      da[2 * ow + 1] = !below && top ? v : 0;
-      db[2 * ow] = below && !bottom ? v : 0;
-      db[2 * ow + 1] = below && bottom ? v : 0;
+static void max_plane(const lig_pooling *s, const float *x, const float *g, float *dx) {
+  long stride = s->stride[2], pad = s->pad_begin[2], width = s->input[2], kernel = s->kernel[2];
+  int vectors = s->kernel[0] == 1 && s->dilation[1] == 1 && s->dilation[2] == 1 && stride <= 2 && kernel <= width;
+  // Outputs whose windows lie inside the row.
+  long low = lig_min((pad + stride - 1) / stride, s->output[2]);
+  long high = vectors ? lig_max(low, lig_min((width - kernel + pad) / stride + 1, s->output[2])) : low;
+  for (long od = 0; od < s->output[0]; od++)
+    for (long oh = 0; oh < s->output[1]; oh++, g += s->output[2]) {
+      long done = 0;
+      if (vectors) {
+        long d0, h0, depths = inside(s, 0, od, &d0), heights = inside(s, 1, oh, &h0);
+        max_some(s, od, oh, 0, low, x, g, dx);
+        long line = (d0 * s->input[1] + h0) * width;
+        done = depths == 0 || heights == 0
+                 ? high
+                 : BEST(max_row)(x + line, dx + line, width, heights, kernel, stride, low * stride - pad, g, low, high);
+      }
+      max_some(s, od, oh, done, s->output[2], x, g, dx);
     }
-  }
 }
 
 static void max_task(void *context, long index, int worker) {
@@ -81,15 +78,10 @@ static void max_task(void *context, long index, int worker) {
   const job *work = context;
   const lig_pooling *s = work->spec;
   long size = volume(s->input), out = volume(s->output), end = lig_min((index + 1) * work->per_task, s->planes);
-  int tiled = tiles(s);
   for (long plane = index * work->per_task; plane < end; plane++) {
     float *dx = work->dx + plane * size;
     memset(dx, 0, (size_t)size * sizeof(float));
-    if (tiled) {
-      max_plane_tiles(s, work->x + plane * size, work->g + plane * out, dx);
-    } else {
-      max_plane(s, work->x + plane * size, work->g + plane * out, dx);
-    }
+    max_plane(s, work->x + plane * size, work->g + plane * out, dx);
   }
 }
 

@@ -229,7 +229,8 @@ static void bias_task(void *context, long index, int worker) {
   long count = gemm_min(sum_columns, columns(p) - first);
   float *to = j->data->dbias + d * 2 * columns(p) + first;
   VARIANT(p->isa, column_sums)(j->memory[d].p + first, rows(p), columns(p), count, to);
-  VARIANT(p->isa, column_sums)(j->memory[d].s + first, rows(p), columns(p), count, to + columns(p));
+  if (p->is_gru) VARIANT(p->isa, column_sums)(j->memory[d].s + first, rows(p), columns(p), count, to + columns(p));
+  else memcpy(to + columns(p), to, (size_t)count * sizeof(float));
 }
 
 // The bias of a direction: what is added to the gates with x, and with h.

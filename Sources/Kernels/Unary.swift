@@ -6,6 +6,7 @@ import TensorCore
 enum UnaryKernels {
   static func register(in table: inout KernelTable) {
     table.register(Unary.self, prepare: computingInFloat32(prepare))
+    table.register(ReluGradient.self, prepare: computingInFloat32(prepareReluGradient))
     table.register(Clip.self, prepare: computingInFloat32(prepareClip))
     table.register(Not.self, prepare: prepareNot)
     table.register(Classify.self, prepare: prepareClassify)
@@ -31,6 +32,22 @@ enum UnaryKernels {
       let type = element.rawValue
       return Step { memory in
         unsafe _ = lig_unary_integer(code, type, memory.raw(x), memory.raw(y), x.count, 0, 0, memory.pool)
+      }
+    default: throw context.unsupportedTypes(op)
+    }
+  }
+
+  private static func prepareReluGradient(_ op: ReluGradient, _ context: KernelContext) throws -> Step {
+    let (y, g, dx) = (try context.input(0), try context.input(1), try context.output())
+    guard y.count == g.count else { throw LigatureError(.shape, "the gradient is \(g.shape), the result \(y.shape)") }
+    switch dx.element {
+    case .float32:
+      return Step { memory in
+        unsafe lig_relu_gradient(memory.read(y), memory.read(g), memory.write(dx), dx.count, memory.pool)
+      }
+    case .float64:
+      return Step { memory in
+        unsafe lig_relu_gradient_f64(memory.read(y), memory.read(g), memory.write(dx), dx.count)
       }
     default: throw context.unsupportedTypes(op)
     }

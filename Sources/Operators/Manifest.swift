@@ -20,7 +20,7 @@ extension OperatorSet {
     Resize.self, GridSample.self,
     Gather.self, GatherElements.self, GatherND.self, Slice.self, Scatter.self, OneHot.self, Trilu.self,
     TopK.self, LargestMask.self, NonZero.self, NonMaxSuppression.self, Compress.self, Unique.self,
-    SumTo.self, SliceGradient.self, ConvWeightGradient.self, ConvInputGradient.self,
+    ReluGradient.self, SumTo.self, SliceGradient.self, ConvWeightGradient.self, ConvInputGradient.self,
     MaxPoolGradient.self, AveragePoolGradient.self, BatchNormalizationGradient.self,
     RecurrentGradient.self, ResizeGradient.self, GridSampleGradient.self, CTCLoss.self, CTCLossGradient.self,
     DeformConvGradient.self,

@@ -1,11 +1,12 @@
 public import GraphIR
+import TensorCore
 
 extension Unary: Differentiable {
   public func gradient(_ context: GradientContext, into builder: inout GraphBuilder) throws -> [ValueID?] {
     let (x, y, g) = (try context.input(0), try context.output(), try context.cotangent())
     switch function {
     case .neg: return [try builder.negate(g)]
-    case .relu: return [try builder.keep(g, where: builder.compare(y, .greater, 0))]
+    case .relu: return [try builder.append(ReluGradient(), [y, g])]
     case .thresholdedRelu: return [try builder.keep(g, where: builder.compare(x, .greater, Double(alpha)))]
     case .shrink: return [try builder.keep(g, where: builder.compare(builder.unary(.abs, x), .greater, Double(alpha)))]
     case .floor, .ceil, .round, .sign: return [nil]
@@ -108,6 +109,34 @@ extension Unary: Differentiable {
     case .acosh: return try inverse(1, -1, root: true)
     default: return try inverse(-1, 1, root: false)  // atanh
     }
+  }
+}
+
+/// The derivative of `Relu` by its input: `y […], gradient […] → […]`, the gradient where the result y is positive, 0
+/// elsewhere. Of the result rather than the input, which need not be kept.
+public struct ReluGradient: Operator {
+  public static let names = [OperatorName("ReluGradient", domain: "ligature")]
+  public var name: OperatorName { ReluGradient.names[0] }
+
+  public init() {}
+  public init(name: OperatorName, attributes: Attributes) throws {}
+  public var attributes: Attributes { Attributes() }
+
+  public func inferTypes(_ context: InferenceContext) throws -> [TensorType] {
+    try context.expectInputs(2...2)
+    let (y, g) = (try context.input(0), try context.input(1))
+    try expect(try sharedElement([y, g]), in: .floats, "the gradient")
+    guard g.isCompatible(with: y) else { throw LigatureError(.shape, "the gradient is \(g), but the result \(y)") }
+    return [y]
+  }
+
+  public func cost(_ context: InferenceContext, outputs: [TensorType]) -> Cost { context.elementwiseCost(outputs) }
+  public var traits: Traits { [.canReuseInput0, .canReuseInput1] }
+}
+
+extension ReluGradient: Differentiable {
+  public func gradient(_ context: GradientContext, into builder: inout GraphBuilder) throws -> [ValueID?] {
+    [nil, try builder.append(self, [context.input(0), context.cotangent()])]
   }
 }
 

@@ -3,6 +3,7 @@
 
 // All kernels. List every header here: a build knows by this file that the module has changed.
 #include "activation.h"
+#include "activation_gradient.h"
 #include "broadcast.h"
 #include "cast.h"
 #include "conv.h"

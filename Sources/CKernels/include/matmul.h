@@ -22,6 +22,8 @@ typedef struct {
   int accumulates;
   lig_activation activation;
 
+  /// b is packed at the start of a run, for all tasks: there are several rows of them.
+  int packs_b;
   int isa, width, height;
   long batches, batches_per_task, rows_per_task, columns_per_task, row_tasks, column_tasks, depth;
 } lig_matmul;

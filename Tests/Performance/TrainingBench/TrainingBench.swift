@@ -101,12 +101,19 @@ import Training
   // ── Profile ───────────────────────────────────────────────────────────────
   final class Observer: StepObserver, @unchecked Sendable {
     var times: [Int: Double] = [:]
-    var last = ContinuousClock.now
+    var last = 0.0
     func didRun(_ step: Int) {
-      let now = ContinuousClock.now
-      times[step] = min(times[step] ?? .infinity, TrainingBench.seconds(last.duration(to: now)))
+      let now = TrainingBench.processorSeconds()
+      times[step] = min(times[step] ?? .infinity, now - last)
       last = now
     }
+  }
+
+  /// Of all threads together: what other programs take meanwhile does not count.
+  static func processorSeconds() -> Double {
+    var time = timespec()
+    guard unsafe clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &time) == 0 else { return 0 }
+    return Double(time.tv_sec) + Double(time.tv_nsec) * 1e-9
   }
 
   static func profile(_ step: Step, threads: Int, perNode: Bool) throws {
@@ -120,7 +127,7 @@ import Training
     let observer = Observer()
     for round in 0..<4 {
       if round == 1 { observer.times = [:] }
-      observer.last = .now
+      observer.last = processorSeconds()
       try session.run(inputs, observer: observer) { _ in }
     }
     let nodes = try session.steps(for: inputs)
