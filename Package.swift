@@ -52,7 +52,8 @@ let package = Package(
   name: "ligature",
   products: [],
   dependencies: [
-    .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2")
+    .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
+    .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
   ],
   targets: [
     // Foreign libraries
@@ -108,12 +109,20 @@ let package = Package(
         "Architectures", "Autodiff", "GraphIR", "Imaging", "Operators", "Runtime", "TensorCore", "TensorFiles",
         "Training",
       ]),
+    // Training runs
+    module(
+      "TrainingLoop",
+      [
+        "Architectures", "GraphIR", "Imaging", "ONNXFormat", "Operators", "PyTorchCheckpoint", "Runtime", "Synthesis",
+        "TensorCore", "TensorFiles", "Training", .product(name: "Yams", package: "Yams"),
+      ]),
     // The program
     program(
       "ligature",
       [
         "Architectures", "GraphIR", "Imaging", "MMOCRConverter", "ONNXFormat", "Operators", "Parity", "Passes",
-        "PyTorchCheckpoint", "Runtime", "TensorCore", "TensorFiles", .product(name: "ArgumentParser", package: "swift-argument-parser"),
+        "PyTorchCheckpoint", "Runtime", "TensorCore", "TensorFiles", "TrainingLoop",
+        .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ]),
     .executableTarget(
       name: "training-bench",
@@ -141,6 +150,8 @@ let package = Package(
     tests(
       "NetworkTests",
       ["Architectures", "Autodiff", "GraphIR", "Operators", "Passes", "Runtime", "TensorCore", "TensorFiles"]),
+    tests("DatasetsTests", ["Architectures", "CLMDB", "Imaging", "TensorCore"]),
+    tests("TrainingLoopTests", ["TensorCore", "TrainingLoop"]),
     tests("SynthesisTests", ["Imaging", "Synthesis", "TensorCore"]),
     tests(
       "ParityTests",

@@ -111,7 +111,7 @@ public struct LineSource: SampleSource {
   ///   - isGrey: keeps one channel: a third of the memory.
   ///   - height: taller cuts are shrunk to this many rows.
   public init(
-    _ source: PageSource, isGrey: Bool, height: Int = 64, threads: Int, filter: @escaping @Sendable (String) -> String?
+    _ source: any SampleSource<PageSample>, isGrey: Bool, height: Int = 64, threads: Int, filter: @escaping @Sendable (String) -> String?
   ) throws {
     problems = source.problems
     let count = source.count ?? 0
@@ -144,7 +144,7 @@ public struct LineSource: SampleSource {
   }
 
   private static func cuts(
-    _ source: PageSource, _ page: Int, _ isGrey: Bool, _ height: Int, _ problems: DataProblems,
+    _ source: any SampleSource<PageSample>, _ page: Int, _ isGrey: Bool, _ height: Int, _ problems: DataProblems,
     _ filter: (String) -> String?
   ) throws -> [Cut] {
     let sample: PageSample

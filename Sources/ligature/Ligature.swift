@@ -24,6 +24,8 @@ struct Ligature: ParsableCommand {
       ArchitecturesCommand.self,
       ExportCommand.self,
       ConvertCommand.self,
+      TrainCommand.self,
+      EvaluateCommand.self,
     ])
 
   static func main() {

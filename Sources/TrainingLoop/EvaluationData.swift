@@ -1,0 +1,71 @@
+internal import Architectures
+internal import Foundation
+internal import TensorCore
+
+/// A set that a model is measured on, as a command line names it.
+public struct EvaluationData: Sendable {
+  let recipe: DataRecipe
+
+  public static var formats: [String] { WordFormat.allCases.map(\.rawValue) + PageFormat.allCases.map(\.rawValue) }
+
+  /// - Parameters:
+  ///   - path: the annotations.
+  ///   - format: one of `formats`; what the path tells if nil.
+  ///   - images: the folder of pictures; beside the annotations if nil.
+  /// - Throws: `.usage` for a form that is not known, or cannot be told.
+  public init(_ path: String, format: String?, images: String?) throws {
+    let format = try format ?? EvaluationData.format(of: path)
+    let form: DataRecipe.Form
+    if let words = WordFormat(rawValue: format) {
+      form = .words(words)
+    } else if let pages = PageFormat(rawValue: format) {
+      form = .pages(pages)
+    } else {
+      throw LigatureError(
+        .usage, "--format is one of \(EvaluationData.formats.joined(separator: ", ")), not '\(format.prefix(40))'")
+    }
+    var isFolder: ObjCBool = false
+    _ = unsafe FileManager.default.fileExists(atPath: path, isDirectory: &isFolder)
+    let folder = isFolder.boolValue ? path : (path as NSString).deletingLastPathComponent
+    recipe = DataRecipe(name: path, form: form, annotations: path, images: images ?? (folder.isEmpty ? "." : folder))
+  }
+
+  private static func format(of path: String) throws -> String {
+    var isFolder: ObjCBool = false
+    _ = unsafe FileManager.default.fileExists(atPath: path, isDirectory: &isFolder)
+    if isFolder.boolValue {
+      let names = (try? FileManager.default.contentsOfDirectory(atPath: path)) ?? []
+      if names.contains("data.mdb") { return "lmdb" }
+      if names.contains(where: { $0.hasPrefix("gt_") && $0.hasSuffix(".txt") }) { return "icdar2015" }
+      if names.contains(where: { $0.hasSuffix(".json") }) { return "labelme" }
+    } else if path.hasSuffix(".txt") {
+      return "txt"
+    } else if path.hasSuffix(".json") {
+      return "coco"
+    } else if path.hasSuffix(".mdb") {
+      return "lmdb"
+    }
+    throw LigatureError(
+      .usage, "'\(path)' does not tell its form; give --format, one of \(formats.joined(separator: ", "))")
+  }
+}
+
+extension Evaluation {
+  /// Measures on sets, whatever the model's task.
+  ///
+  /// - Parameters:
+  ///   - limit: of each set, at most so many samples.
+  ///   - report: gets a line for each thing that is broken.
+  ///   - progress: samples done, and all there are.
+  public func measure(
+    _ sets: [EvaluationData], limit: Int? = nil, report: @escaping @Sendable (String) -> Void,
+    progress: (Int, Int) -> Void = { _, _ in }
+  ) throws -> (metrics: Metrics, answers: [Answer]) {
+    let opening = DataOpening(
+      texts: .compared, isGrey: false, threads: ProcessInfo.processInfo.activeProcessorCount, report: report)
+    if isRecognition {
+      return try measureWords(try sets.map { try opening.words($0.recipe) }, limit: limit, progress: progress)
+    }
+    return try measurePages(try sets.map { try opening.pages($0.recipe) }, limit: limit, progress: progress)
+  }
+}
