@@ -145,6 +145,12 @@ let package = Package(
     tests("ONNXFormatTests", ["ONNXFormat", "GraphIR", "Operators", "TensorCore"]),
     tests("TensorFilesTests", ["TensorCore", "TensorFiles"]),
     tests("PyTorchCheckpointTests", ["PyTorchCheckpoint", "TensorCore", "TensorFiles"]),
+    tests(
+      "MMOCRConverterTests",
+      [
+        "Architectures", "GraphIR", "MMOCRConverter", "ONNXFormat", "Operators", "PyTorchCheckpoint", "Runtime",
+        "TensorCore", "TensorFiles",
+      ]),
     tests("ImagingTests", ["Imaging", "TensorCore"]),
     tests("ArchitecturesTests", ["Architectures", "Imaging", "TensorCore", "TensorFiles"]),
     tests(

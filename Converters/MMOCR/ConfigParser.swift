@@ -3,15 +3,17 @@ import TensorCore
 /// Reads assignments; whatever is no literal becomes `.unreadable` where it stands, and the rest stays readable.
 struct ConfigParser {
   enum Statement {
-    case assignment(String, ConfigValue)
+    case assignment(String)
     case other(line: Int)
   }
 
   private let tokens: [ConfigTokens.Token]
   private var at = 0
-  private var known: [String: ConfigValue] = [:]
-  /// A short file can name a value again and again; copies of what it names are counted.
-  private var budget = 1_000_000
+  /// What has been assigned so far.
+  private(set) var known: [String: ConfigValue] = [:]
+  /// A short file can name a value again and again, and nest it deeper each time; what it names is measured.
+  private var budget = 100_000
+  private static let deepest = 60
 
   init(_ tokens: [ConfigTokens.Token]) { self.tokens = tokens }
 
@@ -25,8 +27,7 @@ struct ConfigParser {
   }
 
   /// The next statement, `nil` at the end.
-  mutating func statement(known values: [String: ConfigValue]) -> Statement? {
-    known = values
+  mutating func statement() -> Statement? {
     while at < tokens.count, kind == .end { at += 1 }
     guard at < tokens.count else { return nil }
     let first = line
@@ -37,9 +38,11 @@ struct ConfigParser {
       let value = expression()
       guard kind == .end else {
         while kind != .end { at += 1 }
-        return .assignment(name, .unreadable(line: first, "an expression"))
+        known[name] = .unreadable(line: first, "an expression that only Python can compute")
+        return .assignment(name)
       }
-      return .assignment(name, value)
+      known[name] = value
+      return .assignment(name)
     }
     while kind != .end { at += 1 }
     return .other(line: first)
@@ -120,6 +123,7 @@ struct ConfigParser {
       return .unreadable(line: first, "a string or number that only Python can compute")
     case .sign("-"):
       at += 1
+      guard !isSign("-") else { return .unreadable(line: first, "an expression that only Python can compute") }
       switch primary() {
       case .integer(let value): return value == .min ? .unreadable(line: first, "a number too large") : .integer(-value)
       case .number(let value): return .number(-value)
@@ -147,16 +151,21 @@ struct ConfigParser {
       return .unreadable(line: first, "the result of '\(name)'")
     }
     guard let value = known[name] else { return .unreadable(line: first, "'\(name)', which is not assigned here") }
-    budget -= size(value)
-    return budget > 0 ? value : .unreadable(line: first, "too large")
+    guard budget > 0, depth(value) <= ConfigParser.deepest else { return .unreadable(line: first, "too large") }
+    return value
   }
 
-  private func size(_ value: ConfigValue) -> Int {
+  /// How deep a value is nested; what it looks at counts against the budget.
+  private mutating func depth(_ value: ConfigValue) -> Int {
+    budget -= 1
+    guard budget > 0 else { return ConfigParser.deepest + 1 }
+    var deepest = 0
     switch value {
-    case .list(let items): items.reduce(1) { $0 + size($1) }
-    case .dictionary(let entries): entries.reduce(1) { $0 + size($1.value) }
-    default: 1
+    case .list(let items): for item in items { deepest = max(deepest, depth(item)) }
+    case .dictionary(let entries): for entry in entries { deepest = max(deepest, depth(entry.value)) }
+    default: break
     }
+    return deepest + 1
   }
 
   // ── Brackets ────────────────────────────────────────────────────────────

@@ -71,8 +71,8 @@ enum ConfigTokens {
     private mutating func sign(_ c: Unicode.Scalar) throws {
       switch c {
       case "(", "[", "{":
-        guard brackets.count < 200 else {
-          throw LigatureError(.limit, "line \(line) is nested deeper than 200 brackets")
+        guard brackets.count < 60 else {
+          throw LigatureError(.limit, "line \(line) is nested deeper than 60 brackets")
         }
         brackets.append((c, line))
       case ")", "]", "}":

@@ -60,7 +60,7 @@ public indirect enum ConfigValue: Sendable, Equatable {
 /// Literals, `dict(…)`, names assigned before, sums and products of numbers, and sums of strings or lists are
 /// understood. What a file takes from its `_base_` files is not followed.
 public struct MMOCRConfig: Sendable {
-  /// In the file's order; of two with one name the later.
+  /// By name; of two with one name the later.
   public private(set) var values: [String: ConfigValue] = [:]
   /// What `_base_` lists.
   public private(set) var bases: [String] = []
@@ -88,14 +88,12 @@ public struct MMOCRConfig: Sendable {
       throw LigatureError(.limit, "a configuration of \(text.utf8.count) bytes is too long to be one")
     }
     var parser = ConfigParser(try ConfigTokens.tokens(of: text))
-    while let statement = parser.statement(known: values) {
-      switch statement {
-      case .assignment("_base_", let value):
-        bases = (value.elements ?? [value]).compactMap(\.string)
-      case .assignment(let name, let value): values[name] = value
-      case .other(let line): skippedLines.append(line)
-      }
+    while let statement = parser.statement() {
+      if case .other(let line) = statement { skippedLines.append(line) }
     }
+    values = parser.known
+    let base = values.removeValue(forKey: "_base_")
+    bases = (base?.elements ?? [base].compactMap { $0 }).compactMap(\.string)
   }
 
   /// The value at a path of keys (`model.backbone.style`): `nil` where there is none.

@@ -4,7 +4,10 @@ import Testing
 /// What `--help` says is an interface: a change shows in a diff of `Tests/Fixtures/program`.
 /// `LIGATURE_RECORD=1 swift test --filter HelpTests` writes the files anew.
 @Suite(.serialized) struct HelpTests {
-  @Test(arguments: ["", "read", "inspect", "run", "verify", "bench", "annotate", "train", "evaluate"])
+  @Test(arguments: [
+    "", "read", "inspect", "run", "verify", "bench", "annotate", "architectures", "export", "convert", "train",
+    "evaluate",
+  ])
   func help(_ command: String) throws {
     let outcome = try Program.run((command.isEmpty ? [] : [command]) + ["--help"])
     #expect(outcome.status == 0, "\(outcome.errors)")
