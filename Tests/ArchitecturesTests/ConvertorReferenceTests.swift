@@ -28,8 +28,15 @@ import Testing
       struct Answer: Decodable { var text: String, score: Double }
       var augResults: [[View]], result: [Answer]
     }
+    struct Segmentation: Decodable {
+      struct Map: Decodable {
+        var classes: String, logits: String?, validRatios: [Double], texts: [String], scores: [[Double]]
+      }
+      var convertor: Arguments, cases: [Map]
+    }
     var cases: [Case]
     var mergeAugResults: [Views]
+    var segmentation: Segmentation
   }
 
   private let reference = Reference("convertors")
@@ -108,6 +115,43 @@ import Testing
       try check(convertor.tensor2idx(tensor), decoded)
       #expect(try convertor.decode(tensor).map(\.text) == decoded.strings)
     }
+  }
+
+  @Test func segmentationsEqualTheReference() throws {
+    for example in try cases(["SegConvertor"]) {
+      let convertor = try segConvertor(example.args)
+      #expect(convertor.classes.count == example.facts.numClasses)
+      #expect(try example.encode.strings.map { try convertor.str2idx($0) } == example.encode.str2idx)
+      for refused in example.errors ?? [] {
+        #expect(throws: LigatureError.self) { try refused.strings.map { try convertor.str2idx($0) } }
+      }
+    }
+    let tensors = try reference.tensors("convertors.safetensors")
+    let segmentation = try reference.json("convertors.json", as: File.self).segmentation
+    let convertor = try segConvertor(segmentation.convertor)
+    for example in segmentation.cases {
+      let maps = try #require(tensors[example.classes])
+      let scores = try example.logits.map { try #require(tensors[$0]) } ?? oneHot(maps, convertor.classes.count)
+      let found = try convertor.decode(scores, validRatios: example.validRatios)
+      #expect(found.map(\.text) == example.texts)
+      #expect(found.map(\.scores) == example.scores)
+    }
+  }
+
+  private func segConvertor(_ arguments: File.Arguments) throws -> SegConvertor {
+    SegConvertor(
+      dictionary: try CharacterDictionary(named: arguments.dictType).characters,
+      withUnknown: arguments.withUnknown ?? true, lower: arguments.lower ?? false)
+  }
+
+  /// `[N, H, W]` of classes as `[N, C, H, W]`.
+  private func oneHot(_ maps: Tensor, _ count: Int) throws -> Tensor {
+    let (classes, size) = (try maps.scalars(as: UInt8.self), maps.shape[1] * maps.shape[2])
+    var values = [Float](repeating: 0, count: maps.shape[0] * count * size)
+    for (index, value) in classes.enumerated() {
+      values[(index / size * count + Int(value)) * size + index % size] = 1
+    }
+    return try Tensor(values, [maps.shape[0], count, maps.shape[1], maps.shape[2]])
   }
 
   private func check(_ found: [LabelIndices], _ expected: File.Decoded) throws {

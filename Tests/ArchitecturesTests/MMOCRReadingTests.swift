@@ -20,7 +20,8 @@ import Testing
     let rules = DBPostprocessor(textReprType: representation)
     return try model(Recipe.dbnet(postprocessor: rules)) { input in
       let (height, width) = (input.shape[2], input.shape[3])
-      return try Tensor(input.floats().prefix(height * width).map { $0 > 0 ? 0.9 : 0.01 }, [1, 1, height, width])
+      let map: [Float] = try input.floats().prefix(height * width).map { $0 > 0 ? 0.9 : 0.01 }
+      return try Tensor(map, [1, 1, height, width])
     }
   }
 

@@ -74,12 +74,13 @@ def crnn():
 
 
 def convertors():
-    """All but the label convertor of segmentations, and decoding with DICT91."""
+    """All, but decoding with two of the large dictionaries and segmentations that are given as logits."""
     cases = json.loads((SOURCE / "convertors" / "convertors.json").read_text())
-    kept = [case for case in cases["cases"] if case["args"]["type"] != "SegConvertor"]
-    kept = [without(case, "decode") if case["name"] in ("attn91", "ctc90") else case for case in kept]
-    write_json(TARGET / "convertors" / "convertors.json", {"cases": kept, "merge_aug_results": cases["merge_aug_results"]})
-    used = {case["decode"]["outputs"] for case in kept if "decode" in case}
+    kept = [without(case, "decode") if case["name"] in ("attn91", "ctc90") else case for case in cases["cases"]]
+    maps = [case for case in cases["segmentation"]["cases"] if "logits" not in case]
+    cases["cases"], cases["segmentation"]["cases"] = kept, maps
+    write_json(TARGET / "convertors" / "convertors.json", cases)
+    used = {case["decode"]["outputs"] for case in kept if "decode" in case} | {case["classes"] for case in maps}
     tensors = read(SOURCE / "convertors" / "convertors.safetensors")
     write(TARGET / "convertors" / "convertors.safetensors", {key: tensors[key] for key in tensors if key in used})
 
