@@ -113,7 +113,8 @@ let package = Package(
       "ligature",
       [
         "Architectures", "GraphIR", "Imaging", "MMOCRConverter", "ONNXFormat", "Operators", "Parity", "Passes",
-        "PyTorchCheckpoint", "Runtime", "TensorCore", "TensorFiles", .product(name: "ArgumentParser", package: "swift-argument-parser"),
+        "PyTorchCheckpoint", "Runtime", "Synthesis", "TensorCore", "TensorFiles",
+        .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ]),
     .executableTarget(
       name: "training-bench",

@@ -24,6 +24,7 @@ struct Ligature: ParsableCommand {
       ArchitecturesCommand.self,
       ExportCommand.self,
       ConvertCommand.self,
+      SynthesizeCommand.self,
     ])
 
   static func main() {
