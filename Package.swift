@@ -121,7 +121,7 @@ let package = Package(
       "ligature",
       [
         "Architectures", "GraphIR", "Imaging", "MMOCRConverter", "ONNXFormat", "Operators", "Parity", "Passes",
-        "PyTorchCheckpoint", "Runtime", "TensorCore", "TensorFiles", "TrainingLoop",
+        "PyTorchCheckpoint", "Runtime", "Synthesis", "TensorCore", "TensorFiles", "TrainingLoop",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ]),
     .executableTarget(
