@@ -27,6 +27,8 @@ struct Assembly {
   private var tenants: [[ValueID]] = []
   private var sumOfAll = 0
   private var cost = Cost()
+  /// Of the step placed last.
+  private var stepCost = Cost()
 
   init(planner: Planner, entries: [ValueID]) {
     self.planner = planner
@@ -45,7 +47,7 @@ struct Assembly {
     for exit in exits { lastUse[exit] = scheduled.count }
     for (value, tensor) in known { homes[value] = .constant(tensor) }
 
-    var prepared: [(node: NodeID, step: Step, workspace: Int, outputs: [Plan.Exit])] = []
+    var prepared: [(node: NodeID, step: Step, workspace: Int, outputs: [Plan.Exit], cost: Cost)] = []
     var commitStep: Int?
     var late = Set<ValueID>()
     for (index, item) in scheduled.enumerated() {
@@ -56,7 +58,7 @@ struct Assembly {
         blocks.append(Block(byteCount: step.workspace, first: index, last: index))
         tenants.append([])
         let outputs = try graph[item.node].outputs.compactMap { try $0.map { try exit($0, sizes) } }
-        prepared.append((item.node, step, blocks.count - 1, outputs))
+        prepared.append((item.node, step, blocks.count - 1, outputs, stepCost))
       } catch let error as LigatureError {
         throw error.at(
           node: planner.label(item.node),
@@ -90,7 +92,8 @@ struct Assembly {
     }
     let steps = prepared.map {
       Plan.PlannedStep(
-        node: $0.node, body: $0.step.body, workspaceOffset: layout.offsets[$0.workspace], outputs: $0.outputs)
+        node: $0.node, body: $0.step.body, workspaceOffset: layout.offsets[$0.workspace], outputs: $0.outputs,
+        cost: $0.cost)
     }
     return Plan(
       entryShapes: entryShapes, steps: steps, places: places, exits: planExits, commitStep: commitStep ?? steps.count,
@@ -156,7 +159,8 @@ struct Assembly {
     let known = InferenceContext(
       inputs: inputs.map { $0.map { TensorType($0.element, sizes: $0.shape) } }, constants: inputs.map { $0?.constant },
       contents: inputs.map { _ in nil }, outputCount: outputs.count)
-    cost += node.op.cost(known, outputs: types)
+    stepCost = node.op.cost(known, outputs: types)
+    cost += stepCost
     let context = KernelContext(
       inputs: inputs, outputs: outputs, threads: planner.evaluator.pool.threads, packed: planner.packed)
     return try planner.evaluator.kernels.prepare(node.op, context)

@@ -20,6 +20,7 @@ import TensorCore
     let workspaceOffset: Int
     /// What it leaves, for whoever looks at every result.
     let outputs: [Exit]
+    let cost: Cost
   }
   /// A value that outlives the plan: an output, or what the tail still needs.
   struct Exit {

@@ -120,6 +120,20 @@ public import TensorCore
     return try makePlan(entries: types).memory
   }
 
+  /// The steps of a run with inputs of these shapes: what each makes, in bytes, and what it costs.
+  package func forecast(_ shapes: [[Int]]) throws -> (memory: MemoryUse, steps: [ForecastStep]) {
+    lock.lock()
+    defer { lock.unlock() }
+    let types = zip(graph.inputs, shapes).map { (value: $0, type: TensorType(graph[$0].type.element, sizes: $1)) }
+    let plan = try makePlan(entries: types)
+    let steps = try plan.steps.map { step in
+      ForecastStep(
+        node: step.node, cost: step.cost,
+        results: try step.outputs.map { ($0.value, try Checked.byteCount($0.element, $0.shape)) })
+    }
+    return (plan.memory, steps)
+  }
+
   /// What the steps of a run with inputs of these shapes cost together; the same restriction applies.
   public func cost(_ shapes: [[Int]]) throws -> Cost {
     lock.lock()
@@ -318,6 +332,13 @@ extension Session {
       tail = following
     }
   }
+}
+
+/// A step before it runs.
+package struct ForecastStep {
+  package let node: NodeID
+  package let cost: Cost
+  package let results: [(value: ValueID, byteCount: Int)]
 }
 
 /// The outputs of a run, lent until its closure returns.

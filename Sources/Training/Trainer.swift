@@ -39,6 +39,8 @@ public final class Trainer {
   public let graph: TrainingGraph
   public let options: Options
   private(set) var session: Session
+  /// Input sizes that are known to stay below the memory limit.
+  private var fitting: [[[Int]]] = []
 
   /// - Throws: `.unsupported`, naming the node, when an operator has no kernel.
   public init(_ graph: TrainingGraph, options: Options = Options()) throws {
@@ -47,7 +49,7 @@ public final class Trainer {
     session = try Trainer.session(graph.graph, graph, options)
   }
 
-  static func session(_ graph: Graph, _ training: TrainingGraph, _ options: Options) throws -> Session {
+  private static func session(_ graph: Graph, _ training: TrainingGraph, _ options: Options) throws -> Session {
     var session = options.session
     session.memoryLimit = .max
     return try Session(graph, updates: training.updates, options: session)
@@ -65,6 +67,7 @@ public final class Trainer {
   @discardableResult
   public func step(_ inputs: [String: Tensor]) throws -> StepResult {
     let ordered = try arrange(inputs)
+    try fit(ordered)
     let number = try stepCount + 1
     var result: StepResult?
     do {
@@ -81,6 +84,30 @@ public final class Trainer {
     }
     guard let result else { throw LigatureError(.usage, "the step was not run") }
     return result
+  }
+
+  /// Rewrites the graph where a step with these inputs would take more memory than allowed.
+  private func fit(_ inputs: [Tensor]) throws {
+    guard let limit = options.memoryLimit, !fitting.contains(where: { zip($0, inputs).allSatisfy { $0 == $1.shape } })
+    else { return }
+    try fit(inputs.map(\.shape), below: limit)
+  }
+
+  private func fit(_ shapes: [[Int]], below limit: Int) throws {
+    let use = try session.memoryUse(shapes)
+    if try Checked.add(use.arena, use.state) > limit {
+      let (training, options) = (graph, options)
+      let recomputation = try Recomputation(training.graph, loss: training.graph.outputs[0], shapes: shapes) {
+        try Trainer.session($0, training, options)
+      }
+      let smaller = try Trainer.session(recomputation.graph(below: limit), training, options)
+      for (name, tensor) in try session.state() { try smaller.setState(named: name, tensor) }
+      session = smaller
+      // What fitted the old graph may not fit this one.
+      fitting = []
+    }
+    if fitting.count == options.session.planCapacity { fitting.removeFirst() }
+    fitting.append(shapes)
   }
 
   /// How many steps have been done, in this process and before it was resumed.
@@ -143,15 +170,19 @@ extension Trainer {
     return result
   }
 
-  /// What a step with inputs of these shapes takes, without running anything.
+  /// What a step with inputs of these shapes takes, without running anything; with a memory limit, after the rewriting
+  /// that it may ask for.
+  ///
+  /// - Throws: `.limit`, saying how many bytes are missing, when no rewriting stays below the memory limit.
   public func memoryUse(_ shapes: [String: [Int]]) throws -> MemoryUse {
-    try session.memoryUse(
-      session.inputs.map { input in
-        guard let shape = shapes[input.name] else {
-          throw LigatureError(.usage, "the shape of input '\(input.name)' is missing")
-        }
-        return shape
-      })
+    let ordered = try session.inputs.map { input in
+      guard let shape = shapes[input.name] else {
+        throw LigatureError(.usage, "the shape of input '\(input.name)' is missing")
+      }
+      return shape
+    }
+    if let limit = options.memoryLimit { try fit(ordered, below: limit) }
+    return try session.memoryUse(ordered)
   }
 }
 
