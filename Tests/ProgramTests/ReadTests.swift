@@ -44,7 +44,7 @@ import Testing
     let detector = try folder.write(model.encoded(), "branches.onnx")
     let whole = try Program.run(["bench", detector], in: folder.url, seconds: 30)
     #expect(whole.status != 0)
-    let arguments = ["--detector", detector, "--recognizer", folder("rec.onnx"), picture("a.png")]
+    let arguments = try ["--detector", detector, "--recognizer", folder("rec.onnx"), picture("a.png")]
     let outcome = try Program.run(["read"] + arguments, in: folder.url, seconds: 30)
     #expect(outcome.status == 0, "\(outcome.errors)")
     #expect(outcome.output.contains(TinyModels.pictureText))
