@@ -16,9 +16,10 @@ struct LossCurve {
     losses = entries.compactMap { entry in
       entry.loss.flatMap { $0.isFinite && $0 > 0 ? (entry.step, $0) : nil }
     }
-    metrics = metric.map { name in
-      entries.compactMap { entry in entry.metrics?[name].flatMap { $0.isFinite ? (entry.step, $0) : nil } }
-    } ?? []
+    metrics =
+      metric.map { name in
+        entries.compactMap { entry in entry.metrics?[name].flatMap { $0.isFinite ? (entry.step, $0) : nil } }
+      } ?? []
   }
 
   private var lastStep: Int { max(1, losses.last?.step ?? 1, metrics.last?.step ?? 1) }
@@ -55,7 +56,8 @@ struct LossCurve {
     text += line(smoothed(losses, weight: 0.9), lossY, colour: "#1f66ad", thickness: 2)
     text += line(metrics, metricY, colour: "#c2571a", thickness: 2)
     for point in metrics {
-      text += "<circle cx=\"\(n(x(Double(point.step))))\" cy=\"\(n(metricY(point.value)))\" r=\"2.5\" fill=\"#c2571a\"/>\n"
+      text +=
+        "<circle cx=\"\(n(x(Double(point.step))))\" cy=\"\(n(metricY(point.value)))\" r=\"2.5\" fill=\"#c2571a\"/>\n"
     }
     return text + "</svg>\n"
   }
@@ -82,7 +84,8 @@ struct LossCurve {
       text += "<path d=\"M\(n(left)) \(n(lossY(value)))H\(n(width - right))\" stroke=\"#e6e6e6\"/>\n"
     }
     if let metricName {
-      text += "<text transform=\"translate(\(n(width - 16)) \(n((top + bottomEdge) / 2))) rotate(90)\" "
+      text +=
+        "<text transform=\"translate(\(n(width - 16)) \(n((top + bottomEdge) / 2))) rotate(90)\" "
         + "text-anchor=\"middle\" fill=\"#c2571a\">\(escaped(metricName))</text>\n"
       for value in [0, 0.2, 0.4, 0.6, 0.8, 1] {
         text += label(n(width - right + 8), n(metricY(value) + 4), "start", number(value))

@@ -7,7 +7,8 @@ struct SyntheticPages: SampleSource {
 
   init(_ data: DataRecipe, problems: DataProblems) throws {
     throw LigatureError(
-      .unsupported, "\(data.place): pages cannot be drawn yet; leave this source out, or draw them with another program")
+      .unsupported, "\(data.place): pages cannot be drawn yet; leave this source out, or draw them with another program"
+    )
   }
 
   var name: String { problems.name }
