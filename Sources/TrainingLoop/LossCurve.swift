@@ -52,8 +52,8 @@ struct LossCurve {
 
       """
     text += axes()
-    text += line(smoothed(losses, weight: 0), lossY, colour: "#9ec1e4", thickness: 1)
-    text += line(smoothed(losses, weight: 0.9), lossY, colour: "#1f66ad", thickness: 2)
+    text += line(losses, lossY, colour: "#9ec1e4", thickness: 1)
+    text += line(smoothed(losses, reach: max(2, min(25, losses.count / 20))), lossY, colour: "#1f66ad", thickness: 2)
     text += line(metrics, metricY, colour: "#c2571a", thickness: 2)
     for point in metrics {
       text +=
@@ -119,13 +119,16 @@ struct LossCurve {
     return Array(stride(from: least, through: most, by: step))
   }
 
-  /// An exponential mean of what came before; `weight` 0 leaves values as they are.
-  private func smoothed(_ points: [(step: Int, value: Double)], weight: Double) -> [(step: Int, value: Double)] {
-    var mean: Double?
-    return points.map { point in
-      let next = mean.map { weight * $0 + (1 - weight) * point.value } ?? point.value
-      mean = next
-      return (point.step, next)
+  /// Geometric means over some entries to either side: they do not lag behind.
+  private func smoothed(
+    _ points: [(step: Int, value: Double)], reach: Int
+  ) -> [(step: Int, value: Double)] {
+    let logs = points.map { log($0.value) }
+    return points.indices.map { index in
+      // Fewer near the ends, as many on both sides.
+      let near = min(reach, index, points.count - 1 - index)
+      let window = logs[index - near...index + near]
+      return (points[index].step, exp(window.reduce(0, +) / Double(window.count)))
     }
   }
 
