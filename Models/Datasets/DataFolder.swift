@@ -67,7 +67,9 @@ enum AnnotationText {
 
   /// Calls `body` with each line that holds more than white space, and its number from 1. A byte order mark and
   /// carriage returns are dropped.
-  static func forEachLine(of path: String, _ body: (Int, String) throws -> Void, failed: (Int, any Error) throws -> Void)
+  static func forEachLine(
+    of path: String, _ body: (Int, String) throws -> Void, failed: (Int, any Error) throws -> Void
+  )
     throws
   {
     let storage = try TensorStorage(mapping: path)

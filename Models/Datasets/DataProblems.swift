@@ -34,7 +34,8 @@ public final class DataProblems: Sendable {
 
   /// Notes a problem. Throws `.format` when it is one too many.
   package func record(_ place: String, _ error: any Error) throws {
-    let text = "\(place): \((error as? LigatureError)?.description ?? LigatureError(.format, "unusable", cause: error).description)"
+    let problem = (error as? LigatureError) ?? LigatureError(.format, "unusable", cause: error)
+    let text = "\(place): \(problem)"
     let (isNew, number, tooMany) = state.withLock { state -> (Bool, Int, Bool) in
       let isNew = state.places.insert(place).inserted
       if isNew, state.messages.count < DataProblems.reportedCount { state.messages.append(text) }

@@ -49,7 +49,8 @@ enum PageAnnotations {
         let stem = (name as NSString).deletingPathExtension
         let picture = stem.hasPrefix("gt_") ? String(stem.dropFirst(3)) : stem
         guard let image = byStem[picture] else {
-          throw LigatureError(.file, "no picture '\(picture)' with an ending of \(pictureSuffixes) in '\(pictures.path)'")
+          throw LigatureError(
+            .file, "no picture '\(picture)' with an ending of \(pictureSuffixes) in '\(pictures.path)'")
         }
         var instances: [TextInstance] = []
         try AnnotationText.forEachLine(of: folder.resolve(name)) { _, line in

@@ -104,10 +104,14 @@ public struct PagePipeline: Sendable {
           var r = unsafe Float(source[start])
           var g = unsafe Float(source[start + 1])
           var b = unsafe Float(source[start + 2])
-          if isBrightnessFirst { (r, g, b) = (clamped(r * brightness), clamped(g * brightness), clamped(b * brightness)) }
+          if isBrightnessFirst {
+            (r, g, b) = (clamped(r * brightness), clamped(g * brightness), clamped(b * brightness))
+          }
           let grey = (0.2989 * r + 0.587 * g + 0.114 * b) * (1 - saturation)
           (r, g, b) = (clamped(r * saturation + grey), clamped(g * saturation + grey), clamped(b * saturation + grey))
-          if !isBrightnessFirst { (r, g, b) = (clamped(r * brightness), clamped(g * brightness), clamped(b * brightness)) }
+          if !isBrightnessFirst {
+            (r, g, b) = (clamped(r * brightness), clamped(g * brightness), clamped(b * brightness))
+          }
           unsafe buffer[start] = UInt8(r)
           unsafe buffer[start + 1] = UInt8(g)
           unsafe buffer[start + 2] = UInt8(b)

@@ -87,7 +87,8 @@ public struct SourceSelection<Source: SampleSource>: SampleSource {
   public init(_ source: Source, fold: Int, of folds: Int, seed: UInt64, isExcluded: Bool) throws {
     self.source = source
     guard let count = source.count, folds > 1, (0..<folds).contains(fold) else {
-      throw LigatureError(.usage, "'\(source.name)': a split needs a finite source and a fold below its number of folds")
+      throw LigatureError(
+        .usage, "'\(source.name)': a split needs a finite source and a fold below its number of folds")
     }
     indices = (0..<count).filter { index in
       var generator = CounterGenerator(seed, UInt64(source.group(index)), 0x73_706C_6974)

@@ -66,7 +66,7 @@ public struct WordPipeline: Sendable {
       result = try placed(source, width: inner, &generator)
       if generator.chance(augmentation.resolution) { result = try coarsened(result, &generator) }
       let sigma = generator.uniform(0...augmentation.blur)
-      if sigma > 0.3 { result = try result.blurred(sigma: sigma) }
+      if sigma > 0.3 { result = try result.blurred(deviation: sigma) }
       result = try toned(result, &generator)
     }
     guard inner < width else { return result }
@@ -88,9 +88,11 @@ public struct WordPipeline: Sendable {
     let angle = generator.uniform(-augmentation.rotation...augmentation.rotation) * .pi / 180
     let (sine, cosine) = (sin(angle), cos(angle))
     let corners = [(-1.0, -1.0), (1, -1), (1, 1), (-1, 1)].map { side -> Point in
-      let shiftX = generator.uniform(-augmentation.perspective...augmentation.perspective)
+      let shiftX =
+        generator.uniform(-augmentation.perspective...augmentation.perspective)
         + side.0 * generator.uniform(-augmentation.margin...augmentation.margin)
-      let shiftY = generator.uniform(-augmentation.perspective...augmentation.perspective)
+      let shiftY =
+        generator.uniform(-augmentation.perspective...augmentation.perspective)
         + side.1 * generator.uniform(-augmentation.margin...augmentation.margin)
       // In heights, from the centre.
       let x = side.0 * w / unit.x / 2 + shiftX
@@ -108,7 +110,8 @@ public struct WordPipeline: Sendable {
   private func coarsened(_ image: Image, _ generator: inout CounterGenerator) throws -> Image {
     let factor = generator.uniform(0.4...0.9)
     return try image.resized(
-      width: max(2, Int(Double(image.width) * factor)), height: max(2, Int(Double(image.height) * factor)), interpolation: .area
+      width: max(2, Int(Double(image.width) * factor)), height: max(2, Int(Double(image.height) * factor)),
+      interpolation: .area
     ).resized(width: image.width, height: image.height)
   }
 
@@ -125,31 +128,5 @@ public struct WordPipeline: Sendable {
       return UInt8(max(0, min(255, value.rounded())))
     }
     return try Image(width: image.width, height: image.height, channels: image.channels, pixels: pixels)
-  }
-}
-
-extension Image {
-  /// A Gauss filter; edges are repeated.
-  func blurred(sigma: Double) throws -> Image {
-    let radius = max(1, Int((3 * sigma).rounded(.up)))
-    let weights = (-radius...radius).map { exp(-Double($0 * $0) / (2 * sigma * sigma)) }
-    let sum = weights.reduce(0, +)
-    let kernel = weights.map { Float($0 / sum) }
-    func pass(_ source: [Float], length: Int, step: Int, position: (Int) -> Int) -> [Float] {
-      source.indices.map { index in
-        let at = position(index)
-        var total: Float = 0
-        for (tap, weight) in kernel.enumerated() {
-          let moved = max(0, min(length - 1, at + tap - radius))
-          total += weight * source[index + (moved - at) * step]
-        }
-        return total
-      }
-    }
-    let row = width * channels
-    let across = pass(pixels.map { Float($0) }, length: width, step: channels) { $0 % row / channels }
-    let down = pass(across, length: height, step: row) { $0 / row }
-    return try Image(
-      width: width, height: height, channels: channels, pixels: down.map { UInt8(max(0, min(255, $0.rounded()))) })
   }
 }

@@ -111,7 +111,8 @@ public struct LineSource: SampleSource {
   ///   - isGrey: keeps one channel: a third of the memory.
   ///   - height: taller cuts are shrunk to this many rows.
   public init(
-    _ source: any SampleSource<PageSample>, isGrey: Bool, height: Int = 64, threads: Int, filter: @escaping @Sendable (String) -> String?
+    _ source: any SampleSource<PageSample>, isGrey: Bool, height: Int = 64, threads: Int,
+    filter: @escaping @Sendable (String) -> String?
   ) throws {
     problems = source.problems
     let count = source.count ?? 0

@@ -106,7 +106,9 @@ struct DataRecipe: Sendable {
       }
       return
     }
-    guard annotations != nil else { throw map.missing("annotations", "the file or folder that says what is to be read") }
+    guard annotations != nil else {
+      throw map.missing("annotations", "the file or folder that says what is to be read")
+    }
     guard options.isEmpty else {
       throw LigatureError(.usage, "\(place): only synthetic samples take 'options'")
     }

@@ -38,8 +38,8 @@ public struct EvaluationData: Sendable {
       if names.contains("data.mdb") { return "lmdb" }
       if names.contains(where: { $0.hasPrefix("gt_") && $0.hasSuffix(".txt") }) { return "icdar2015" }
       if names.contains(where: { $0.hasSuffix(".json") }) { return "labelme" }
-    } else if path.hasSuffix(".txt") {
-      return "txt"
+    } else if path.hasSuffix(".txt") || path.hasSuffix(".jsonl") {
+      return try formatOfLines(path)
     } else if path.hasSuffix(".json") {
       return "coco"
     } else if path.hasSuffix(".mdb") {
@@ -47,6 +47,17 @@ public struct EvaluationData: Sendable {
     }
     throw LigatureError(
       .usage, "'\(path)' does not tell its form; give --format, one of \(formats.joined(separator: ", "))")
+  }
+}
+
+extension EvaluationData {
+  /// Lines of JSON hold pages if they speak of annotations, else words; other lines hold words.
+  private static func formatOfLines(_ path: String) throws -> String {
+    let start = unsafe try TensorStorage(mapping: path).withUnsafeBytes {
+      unsafe String(decoding: $0.prefix(4096), as: UTF8.self)
+    }
+    guard start.first(where: { !$0.isWhitespace && $0 != "\u{FEFF}" }) == "{" else { return "txt" }
+    return start.contains("\"annotations\"") ? "lines" : "jsonl"
   }
 }
 

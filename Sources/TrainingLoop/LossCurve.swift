@@ -16,9 +16,10 @@ struct LossCurve {
     losses = entries.compactMap { entry in
       entry.loss.flatMap { $0.isFinite && $0 > 0 ? (entry.step, $0) : nil }
     }
-    metrics = metric.map { name in
-      entries.compactMap { entry in entry.metrics?[name].flatMap { $0.isFinite ? (entry.step, $0) : nil } }
-    } ?? []
+    metrics =
+      metric.map { name in
+        entries.compactMap { entry in entry.metrics?[name].flatMap { $0.isFinite ? (entry.step, $0) : nil } }
+      } ?? []
   }
 
   private var lastStep: Int { max(1, losses.last?.step ?? 1, metrics.last?.step ?? 1) }
@@ -51,11 +52,12 @@ struct LossCurve {
 
       """
     text += axes()
-    text += line(smoothed(losses, weight: 0), lossY, colour: "#9ec1e4", thickness: 1)
-    text += line(smoothed(losses, weight: 0.9), lossY, colour: "#1f66ad", thickness: 2)
+    text += line(losses, lossY, colour: "#9ec1e4", thickness: 1)
+    text += line(smoothed(losses, reach: max(2, min(25, losses.count / 20))), lossY, colour: "#1f66ad", thickness: 2)
     text += line(metrics, metricY, colour: "#c2571a", thickness: 2)
     for point in metrics {
-      text += "<circle cx=\"\(n(x(Double(point.step))))\" cy=\"\(n(metricY(point.value)))\" r=\"2.5\" fill=\"#c2571a\"/>\n"
+      text +=
+        "<circle cx=\"\(n(x(Double(point.step))))\" cy=\"\(n(metricY(point.value)))\" r=\"2.5\" fill=\"#c2571a\"/>\n"
     }
     return text + "</svg>\n"
   }
@@ -82,7 +84,8 @@ struct LossCurve {
       text += "<path d=\"M\(n(left)) \(n(lossY(value)))H\(n(width - right))\" stroke=\"#e6e6e6\"/>\n"
     }
     if let metricName {
-      text += "<text transform=\"translate(\(n(width - 16)) \(n((top + bottomEdge) / 2))) rotate(90)\" "
+      text +=
+        "<text transform=\"translate(\(n(width - 16)) \(n((top + bottomEdge) / 2))) rotate(90)\" "
         + "text-anchor=\"middle\" fill=\"#c2571a\">\(escaped(metricName))</text>\n"
       for value in [0, 0.2, 0.4, 0.6, 0.8, 1] {
         text += label(n(width - right + 8), n(metricY(value) + 4), "start", number(value))
@@ -116,13 +119,16 @@ struct LossCurve {
     return Array(stride(from: least, through: most, by: step))
   }
 
-  /// An exponential mean of what came before; `weight` 0 leaves values as they are.
-  private func smoothed(_ points: [(step: Int, value: Double)], weight: Double) -> [(step: Int, value: Double)] {
-    var mean: Double?
-    return points.map { point in
-      let next = mean.map { weight * $0 + (1 - weight) * point.value } ?? point.value
-      mean = next
-      return (point.step, next)
+  /// Geometric means over some entries to either side: they do not lag behind.
+  private func smoothed(
+    _ points: [(step: Int, value: Double)], reach: Int
+  ) -> [(step: Int, value: Double)] {
+    let logs = points.map { log($0.value) }
+    return points.indices.map { index in
+      // Fewer near the ends, as many on both sides.
+      let near = min(reach, index, points.count - 1 - index)
+      let window = logs[index - near...index + near]
+      return (points[index].step, exp(window.reduce(0, +) / Double(window.count)))
     }
   }
 

@@ -97,7 +97,9 @@ extension RecipeTree {
     }
     let path = assignment[..<equals].split(separator: ".", omittingEmptySubsequences: false).map(String.init)
     let text = String(assignment[assignment.index(after: equals)...])
-    var value = text.isEmpty ? RecipeTree(nothingAt: "--set") : try RecipeTree(yaml: text, name: "--set \(path.joined(separator: "."))")
+    var value =
+      text.isEmpty
+      ? RecipeTree(nothingAt: "--set") : try RecipeTree(yaml: text, name: "--set \(path.joined(separator: "."))")
     value.place = "--set \(path.joined(separator: "."))"
     try set(path[...], to: value)
   }

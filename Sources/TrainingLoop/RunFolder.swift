@@ -60,19 +60,23 @@ struct RunState: Codable, Equatable {
   var bestStep: Int?
   /// What the stream of samples depends on; another one means that the run does not repeat.
   var data: String
+  /// What the graph was made from.
+  var training: String
 
-  init(step: Int, samples: Int, bestMetric: Double?, bestStep: Int?, data: String) {
+  init(step: Int, samples: Int, bestMetric: Double?, bestStep: Int?, data: String, training: String) {
     self.step = step
     self.samples = samples
     self.bestMetric = bestMetric
     self.bestStep = bestStep
     self.data = data
+    self.training = training
   }
 
   /// - Throws: `.format` when the metadata of the checkpoint is not ours.
   init(metadata: [String: String], file: String) throws {
     guard let text = metadata[RunState.metadataKey] else {
-      throw LigatureError(.format, "'\(file)' is no checkpoint of 'ligature train': it has no '\(RunState.metadataKey)'")
+      throw LigatureError(
+        .format, "'\(file)' is no checkpoint of 'ligature train': it has no '\(RunState.metadataKey)'")
     }
     guard text.utf8.count <= 1 << 20, let state = try? JSONDecoder().decode(RunState.self, from: Data(text.utf8)),
       state.format == 1, state.step >= 0, state.samples >= 0, state.samples < 1 << 50

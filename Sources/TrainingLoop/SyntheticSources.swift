@@ -95,7 +95,9 @@ struct OptionReader {
     known.insert(key)
     guard let path = data.options[key] else { return nil }
     let storage = try TensorStorage(mapping: path)
-    guard storage.byteCount <= 256 << 20 else { throw LigatureError(.limit, "'\(path)' has more than 256 MiB of words") }
+    guard storage.byteCount <= 256 << 20 else {
+      throw LigatureError(.limit, "'\(path)' has more than 256 MiB of words")
+    }
     let text = unsafe storage.withUnsafeBytes { unsafe String(decoding: $0, as: UTF8.self) }
     return text.split(whereSeparator: \.isNewline).map { String($0) }
   }
@@ -104,7 +106,8 @@ struct OptionReader {
     guard let stranger = data.options.keys.sorted().first(where: { !known.contains($0) }) else { return }
     let nearest = known.sorted().min { distance($0, stranger) < distance($1, stranger) } ?? ""
     throw LigatureError(
-      .usage, "\(data.place): the option '\(stranger)' is not known; did you mean '\(nearest)'? "
+      .usage,
+      "\(data.place): the option '\(stranger)' is not known; did you mean '\(nearest)'? "
         + "Known are: \(known.sorted().joined(separator: ", "))")
   }
 }

@@ -256,7 +256,7 @@ struct OptimizerRecipe: Sendable, Equatable {
     guard let kind = try map.choice("kind", Kind.self) else {
       throw map.missing("kind", "one of \(Kind.allCases.map(\.rawValue).joined(separator: ", "))")
     }
-    guard let rate = try map.number("lr", in: 0...100) else { throw map.missing("lr", "the learning rate") }
+    guard let rate = try map.number("lr", in: 0...1e38) else { throw map.missing("lr", "the learning rate") }
     self.kind = kind
     learningRate = rate
     weightDecay = try map.number("weight_decay", in: 0...1) ?? (kind == .AdamW ? 0.01 : 0)

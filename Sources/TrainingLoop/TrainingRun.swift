@@ -69,17 +69,22 @@ public final class TrainingRun {
     validation = try recipe.validation.map { try ValidationSet($0, setup: setup, report: { relay.note($0) }) }
     var options = Trainer.Options(threads: recipe.threads, memoryLimit: recipe.memoryLimit)
     options.session.memoryLimit = recipe.memoryLimit ?? .max
-    let fingerprint = try TrainingRun.fingerprint(recipe, setup)
+    let (data, training) = (TrainingRun.dataFingerprint(recipe, setup), TrainingRun.graphFingerprint(recipe, setup))
     if resuming {
       (trainer, state) = try TrainingRun.resume(checkpoints, folder, options, observer)
-      if state.data != fingerprint {
+      if state.data != data {
         observer.note("data, batch or seed differ from the checkpoint's: the run goes on, but does not repeat another")
-        state.data = fingerprint
       }
+      if state.training != training {
+        observer.note(
+          "network, optimiser and schedule are the checkpoint's: what the recipe changes of them has no effect; start "
+            + "anew with 'initial' to change them")
+      }
+      (state.data, state.training) = (data, training)
       observer.note("going on after step \(state.step)")
     } else {
       trainer = try Trainer(setup.graph(report: observer.note), options: options)
-      state = RunState(step: 0, samples: 0, bestMetric: nil, bestStep: nil, data: fingerprint)
+      state = RunState(step: 0, samples: 0, bestMetric: nil, bestStep: nil, data: data, training: training)
     }
     log = try RunLog(folder.log, keepingUpTo: state.step)
     if let metric = validation?.metric { latestMetric = log.entries.compactMap { $0.metrics?[metric] }.last }
@@ -100,12 +105,14 @@ public final class TrainingRun {
         let state = try RunState(metadata: model.metadata, file: checkpoint.path)
         let trainer = try Trainer(resuming: model, options: options)
         guard try trainer.stepCount == state.step else {
-          throw LigatureError(.format, "'\(checkpoint.path)' has done \(try trainer.stepCount) steps, but says \(state.step)")
+          throw LigatureError(
+            .format, "'\(checkpoint.path)' has done \(try trainer.stepCount) steps, but says \(state.step)")
         }
         return (trainer, state)
       } catch {
         failure = failure ?? error
-        observer.note("'\(checkpoint.path)' cannot be used: \(error); looking for an older one")
+        let why = "\(error)".replacing("'\(checkpoint.path)': ", with: "")
+        observer.note("'\(checkpoint.path)' cannot be used: \(why); looking for an older one")
       }
     }
     throw LigatureError(
@@ -113,10 +120,34 @@ public final class TrainingRun {
   }
 
   /// What the stream of samples depends on.
-  private static func fingerprint(_ recipe: TrainingRecipe, _ setup: TrainingSetup) throws -> String {
-    let parts = ["\(recipe.seed)", "\(recipe.batch)", "\(setup.batches.samplesPerEpoch)", "\(recipe.image)",
-      "\(recipe.wordAugmentation)", "\(recipe.pageAugmentation)"] + recipe.data.map { "\($0)" }
-    // FNV-1a, 64 bits.
+  private static func dataFingerprint(_ recipe: TrainingRecipe, _ setup: TrainingSetup) -> String {
+    fingerprint(
+      [
+        "\(recipe.seed)", "\(recipe.batch)", "\(setup.batches.samplesPerEpoch)", "\(recipe.image)",
+        "\(recipe.wordAugmentation)", "\(recipe.pageAugmentation)",
+      ]
+        + recipe.data.map { entry in
+          // The place in the recipe does not matter, nor do dictionaries have an order.
+          var entry = entry
+          entry.place = ""
+          let options = entry.options.sorted { $0.key < $1.key }
+          entry.options = [:]
+          return "\(entry) \(options)"
+        })
+  }
+
+  /// What the training graph is made from.
+  private static func graphFingerprint(_ recipe: TrainingRecipe, _ setup: TrainingSetup) -> String {
+    let options = setup.architecture.chosen.sorted { $0.key < $1.key }
+    return fingerprint(
+      [
+        recipe.architecture, "\(options)", "\(recipe.optimizer)", "\(recipe.schedule)",
+        "\(recipe.clipping ?? 0)", "\(setup.stepCount)",
+      ])
+  }
+
+  /// FNV-1a, 64 bits.
+  private static func fingerprint(_ parts: [String]) -> String {
     let hash = parts.joined(separator: "\n").utf8.reduce(0xCBF2_9CE4_8422_2325 as UInt64) {
       ($0 ^ UInt64($1)) &* 0x100_0000_01B3
     }
@@ -126,7 +157,20 @@ public final class TrainingRun {
   // ── The loop ──────────────────────────────────────────────────────────────
 
   /// Trains to the end, or until `shouldStop` says so after a step.
+  ///
+  /// - Throws: what the data throws, and the trainer's error where a number is no longer finite. Checkpoints and log
+  ///   are then as the last good step left them.
   public func run(shouldStop: () -> Bool = { false }) throws -> Ending {
+    do {
+      return try loop(shouldStop)
+    } catch {
+      // What led here is worth seeing; the error itself is worth more than a failure to draw.
+      try? draw()
+      throw error
+    }
+  }
+
+  private func loop(_ shouldStop: () -> Bool) throws -> Ending {
     let first = state
     let (batches, batch) = (setup.batches, recipe.batch)
     let start = ContinuousClock.now
@@ -196,7 +240,8 @@ public final class TrainingRun {
     latestMetric = value
     let isBest = state.bestMetric.map { value > $0 } ?? true
     observer?.note(
-      "step \(state.step): " + metrics.sorted { $0.key < $1.key }.map { "\($0.key) \(rounded($0.value))" }
+      "step \(state.step): "
+        + metrics.sorted { $0.key < $1.key }.map { "\($0.key) \(rounded($0.value))" }
         .joined(separator: ", ") + (isBest ? " (the best so far)" : ""))
     guard isBest else { return }
     (state.bestMetric, state.bestStep) = (value, state.step)
@@ -207,7 +252,8 @@ public final class TrainingRun {
 
   private func save() throws {
     try trainer.save(
-      to: folder.checkpoint(state.step), metadata: [RunState.metadataKey: state.json(), Recipe.metadataKey: setup.model.json()])
+      to: folder.checkpoint(state.step),
+      metadata: [RunState.metadataKey: state.json(), Recipe.metadataKey: setup.model.json()])
     try folder.removeOldCheckpoints(keeping: recipe.checkpoints.keep)
   }
 
@@ -225,7 +271,8 @@ public final class TrainingRun {
   private func finish(_ start: ContinuousClock.Instant) throws {
     try writeModel(to: folder.model)
     try draw()
-    observer?.note("wrote \(folder.model)" + (state.bestStep.map { "; the best model, of step \($0), is \(folder.best)" } ?? ""))
+    observer?.note(
+      "wrote \(folder.model)" + (state.bestStep.map { "; the best model, of step \($0), is \(folder.best)" } ?? ""))
   }
 }
 

@@ -97,8 +97,9 @@ struct TrainingSetup {
     }
     let objective = try architecture.training(parameters)
     if let partial = parameters as? PartialParameters {
-      report("\(recipe.initial ?? ""): \(partial.taken.count) tensors taken, \(partial.fresh.count) start afresh"
-        + (partial.fresh.isEmpty ? "" : ": \(partial.fresh.sorted().prefix(8).joined(separator: ", "))"))
+      report(
+        "\(recipe.initial ?? ""): \(partial.taken.count) tensors taken, \(partial.fresh.count) start afresh"
+          + (partial.fresh.isEmpty ? "" : ": \(partial.fresh.sorted().prefix(8).joined(separator: ", "))"))
     }
     return try TrainingGraph(
       objective, optimizer: recipe.optimizer.optimizer, schedule: schedule,
@@ -129,7 +130,8 @@ struct TrainingSetup {
     case "onnx":
       let graph = try Model(contentsOf: path, operators: .standard).graph
       return Dictionary(
-        graph.values.compactMap { value in value.tensor.map { (value.name, $0) } }, uniquingKeysWith: { first, _ in first })
+        graph.values.compactMap { value in value.tensor.map { (value.name, $0) } },
+        uniquingKeysWith: { first, _ in first })
     default:
       throw LigatureError(
         .usage, "'initial' names '\(path)'; parameters are taken from .pth, .safetensors and .onnx files")

@@ -26,7 +26,8 @@ struct EvaluateCommand: ParsableCommand {
 
   @Option(
     help: ArgumentHelp(
-      "Their form: \(EvaluationData.formats.joined(separator: ", ")). Default: what the name tells.", valueName: "form"))
+      "Their form: \(EvaluationData.formats.joined(separator: ", ")). Default: what the name tells.", valueName: "form")
+  )
   var format: String?
 
   @Option(

@@ -44,6 +44,8 @@ func gradient(width: Int, height: Int) throws -> Image {
 /// A dark RGB page with a bright quadrilateral for each outline.
 func page(width: Int, height: Int, _ outlines: [Polygon]) throws -> Image {
   var page = try Image(width: width, height: height, channels: 3, filledWith: 20)
-  for outline in outlines { try page.fill(polygon: outline.map { try PixelPoint(truncating: $0) }, value: [240, 240, 240]) }
+  for outline in outlines {
+    try page.fill(polygon: outline.map { try PixelPoint(truncating: $0) }, value: [240, 240, 240])
+  }
   return page
 }

@@ -17,7 +17,8 @@ import Testing
     pictures = try DataFolder(folder("img"))
   }
 
-  private func source(_ format: PageFormat, _ annotations: String, _ problems: DataProblems? = nil) throws -> PageSource {
+  private func source(_ format: PageFormat, _ annotations: String, _ problems: DataProblems? = nil) throws -> PageSource
+  {
     try PageSource(
       format, annotations: annotations, pictures: pictures, problems: problems ?? DataProblems(name: "pages"))
   }
@@ -41,8 +42,11 @@ import Testing
   @Test func JSONLines() throws {
     let path = try folder.write(
       #"""
-      {"file_name": "img_1.png", "height": 60, "width": 80, "annotations": [{"iscrowd": 1, "category_id": 1, "bbox": [10, 8, 40, 12], "segmentation": [[10, 8, 50, 8, 50, 20, 10, 20]]}, {"bbox": [1, 2, 3, 4]}]}
-      {"file_name": "img_2.png", "annotations": [{"polygon": [10, 8, 50, 8, 50, 20, 10, 20], "text": "hi"}, {"polygon": [1, 2]}]}
+      {"file_name": "img_1.png", "height": 60, "width": 80, "annotations": [\#
+      {"iscrowd": 1, "category_id": 1, "bbox": [10, 8, 40, 12], "segmentation": [[10, 8, 50, 8, 50, 20, 10, 20]]}, \#
+      {"bbox": [1, 2, 3, 4]}]}
+      {"file_name": "img_2.png", "annotations": [{"polygon": [10, 8, 50, 8, 50, 20, 10, 20], "text": "hi"}, \#
+      {"polygon": [1, 2]}]}
       """#, "lines.txt")
     let problems = DataProblems(name: "pages", tolerance: 0.5)
     let pages = try source(.lines, path, problems)

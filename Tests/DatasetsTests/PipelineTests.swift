@@ -15,8 +15,10 @@ private struct Numbers: SampleSource {
 @Suite struct PipelineTests {
   @Test func epochsAreComplete() throws {
     let mixture = try SampleMixture(
-      [.init(Numbers(count: 5), samplesPerEpoch: 10), .init(Numbers(count: 30), samplesPerEpoch: 10),
-        .init(Numbers(count: nil), samplesPerEpoch: 4)], seed: 3)
+      [
+        .init(Numbers(count: 5), samplesPerEpoch: 10), .init(Numbers(count: 30), samplesPerEpoch: 10),
+        .init(Numbers(count: nil), samplesPerEpoch: 4),
+      ], seed: 3)
     #expect(mixture.samplesPerEpoch == 24)
     let epochs = try (0..<3).map { epoch in try (0..<24).map { try mixture.sample(epoch * 24 + $0).sample } }
     #expect(epochs[0] != epochs[1])
@@ -35,7 +37,9 @@ private struct Numbers: SampleSource {
   }
 
   @Test func splitsDoNotOverlap() throws {
-    let parts = try (0..<4).map { try SourceSelection(Numbers(count: 200), fold: $0, of: 4, seed: 1, isExcluded: false) }
+    let parts = try (0..<4).map {
+      try SourceSelection(Numbers(count: 200), fold: $0, of: 4, seed: 1, isExcluded: false)
+    }
     let numbers = try parts.map { part in try Set((0..<(part.count ?? 0)).map { try part.sample($0) }) }
     #expect(numbers.reduce(0) { $0 + $1.count } == 200)
     #expect(numbers.reduce(Set()) { $0.union($1) } == Set(0..<200))
@@ -49,7 +53,8 @@ private struct Numbers: SampleSource {
     var generator = CounterGenerator(1)
     let plain = try WordPipeline(Recipe.ResizeOCR(height: 32, maxWidth: 100, keepAspectRatio: false), isGrey: true)
     #expect(try plain(image, &generator) == image.resized(width: 100, height: 32))
-    let kept = try WordPipeline(Recipe.ResizeOCR(height: 32, minWidth: 32, maxWidth: 100, widthDivisor: 4), isGrey: true)
+    let kept = try WordPipeline(
+      Recipe.ResizeOCR(height: 32, minWidth: 32, maxWidth: 100, widthDivisor: 4), isGrey: true)
     let result = try kept(image, &generator)
     #expect(result.width == 100 && result[99, 5] == 0)
     #expect(try result.cropped(x: 0, y: 0, width: 88, height: 32) == image.resized(width: 88, height: 32))
@@ -118,7 +123,8 @@ private struct Numbers: SampleSource {
       }
       #expect(wrong <= (inside + 100) / 100, "seed \(seed): \(wrong) of \(inside)")
       if inside > 0 { seen += 1 }
-      #expect(crop.ignoredPolygons.count <= 1 && crop.polygons.count + crop.ignoredPolygons.count == crop.instances.count)
+      #expect(
+        crop.ignoredPolygons.count <= 1 && crop.polygons.count + crop.ignoredPolygons.count == crop.instances.count)
     }
     #expect(seen > 30)
   }

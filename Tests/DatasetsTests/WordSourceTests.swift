@@ -17,7 +17,8 @@ import Testing
   }
 
   private func source(
-    _ format: WordFormat, _ annotations: String, problems: DataProblems? = nil, filter: @Sendable (String) -> String? = { $0 }
+    _ format: WordFormat, _ annotations: String, problems: DataProblems? = nil,
+    filter: @Sendable (String) -> String? = { $0 }
   ) throws -> WordSource {
     try WordSource(
       format, annotations: annotations, pictures: pictures, problems: problems ?? DataProblems(name: "words"),
@@ -93,7 +94,8 @@ import Testing
 
   @Test func nothingLeavesTheFolder() throws {
     try folder.write(gradient(width: 8, height: 8).encoded(as: .png), "secret.png")
-    try FileManager.default.createSymbolicLink(atPath: folder("imgs/out.png"), withDestinationPath: folder("secret.png"))
+    try FileManager.default.createSymbolicLink(
+      atPath: folder("imgs/out.png"), withDestinationPath: folder("secret.png"))
     try FileManager.default.createSymbolicLink(atPath: folder("imgs/in.png"), withDestinationPath: "0.png")
     let names = ["../secret.png", folder("secret.png"), "a/../../secret.png", "out.png", "in.png"]
     let list = try folder.write(names.map { "\($0) t" }.joined(separator: "\n"), "label.txt")

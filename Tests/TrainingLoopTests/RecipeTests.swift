@@ -55,11 +55,16 @@ import TrainingLoop
   }
 
   @Test(arguments: [
-    ("batch=0", "'batch' must be a whole number from 1"), ("batch=two", "not 'two'"), ("optimizer.kind=Lion", "SGD, Adam"),
-    ("data.0.format=csv", "one of txt, jsonl"), ("architecture=CRNNN", "no architecture"), ("epochs=3", "either steps or epochs"),
-    ("memory_limit=4 apples", "as in 4GiB"), ("image.side=640", "'image.side' is not known"), ("optimizer=", "'optimizer' is missing"),
-    ("data.1.samples=", "'data.1.samples' is missing"), ("data=[]", "'data' is missing"), ("dictionary=DICT35", "DICT36"),
-    ("data.1.images=x", "neither annotations"), ("data.0.options={a: 1}", "only synthetic"), ("augmentation.rotation=500", "from 0.0 to 45"),
+    ("batch=0", "'batch' must be a whole number from 1"), ("batch=two", "not 'two'"),
+    ("optimizer.kind=Lion", "SGD, Adam"),
+    ("data.0.format=csv", "one of txt, jsonl"), ("architecture=CRNNN", "no architecture"),
+    ("epochs=3", "either steps or epochs"),
+    ("memory_limit=4 apples", "as in 4GiB"), ("image.side=640", "'image.side' is not known"),
+    ("optimizer=", "'optimizer' is missing"),
+    ("data.1.samples=", "'data.1.samples' is missing"), ("data=[]", "'data' is missing"),
+    ("dictionary=DICT35", "DICT36"),
+    ("data.1.images=x", "neither annotations"), ("data.0.options={a: 1}", "only synthetic"),
+    ("augmentation.rotation=500", "from 0.0 to 45"),
   ])
   func wrongValues(_ change: String, _ says: String) {
     #expect(message(Self.whole, change).contains(says), "\(message(Self.whole, change))")
@@ -74,7 +79,9 @@ import TrainingLoop
     #expect(message(String(repeating: "x", count: 2 << 20)).contains("bytes"))
     // Ten to the tenth values by aliases.
     var bomb = "a0: &a0 [x,x,x,x,x,x,x,x,x,x]\n"
-    for level in 1...9 { bomb += "a\(level): &a\(level) [\((0..<10).map { _ in "*a\(level - 1)" }.joined(separator: ","))]\n" }
+    for level in 1...9 {
+      bomb += "a\(level): &a\(level) [\((0..<10).map { _ in "*a\(level - 1)" }.joined(separator: ","))]\n"
+    }
     #expect(message(bomb).contains("aliases"))
   }
 }

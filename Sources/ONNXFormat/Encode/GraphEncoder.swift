@@ -149,6 +149,8 @@ extension GraphEncoder {
     node.type = source.op.name.type
     node.domain = source.op.name.domain
     node.inputs = source.inputs.map { $0.map(name) ?? "" }
+    // Absent inputs at the end are not written: reading leaves them out, and what is written again stays the same.
+    while node.inputs.last == "" { node.inputs.removeLast() }
     node.outputs = source.outputs.map { $0.map(name) ?? "" }
     let attributes = source.op.attributes
     for attributeName in attributes.sortedNames {
