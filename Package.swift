@@ -122,6 +122,7 @@ let package = Package(
       [
         "Architectures", "GraphIR", "Imaging", "MMOCRConverter", "ONNXFormat", "Operators", "Parity", "Passes",
         "PyTorchCheckpoint", "Runtime", "TensorCore", "TensorFiles", "TrainingLoop",
+        "PyTorchCheckpoint", "Runtime", "Synthesis", "TensorCore", "TensorFiles",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ]),
     .executableTarget(

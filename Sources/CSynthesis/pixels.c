@@ -35,6 +35,13 @@ void ligature_pixels_paint(ligature_patch patch, const uint8_t *mask, const uint
   }
 }
 
+void ligature_pixels_cover(uint8_t *rgb, const uint8_t *other, const uint8_t *mask, size_t pixels) {
+  for (size_t i = 0; i < pixels; i++) {
+    const uint32_t a = mask[i];
+    for (size_t c = 3 * i; c < 3 * i + 3; c++) rgb[c] = (uint8_t)divided(rgb[c] * (255 - a) + other[c] * a);
+  }
+}
+
 void ligature_pixels_random(uint8_t *bytes, size_t count, uint64_t seed) {
   uint64_t word = 0;
   for (size_t i = 0; i < count; i++) {

@@ -40,8 +40,11 @@ public struct Alphabet: Sendable, Equatable {
   func filtered(_ text: String) -> String { String(text.filter(contains)) }
 }
 
+/// The words of a list, one a line.
+public func words(ofFileAt path: String) throws -> [String] { try textLines(ofFileAt: path, what: "a list of words") }
+
 /// The lines of a UTF-8 file of at most 64 MiB, without those that are empty.
-package func textLines(ofFileAt path: String, what: String) throws -> [String] {
+private func textLines(ofFileAt path: String, what: String) throws -> [String] {
   let storage = try TensorStorage(mapping: path)
   let text = try unsafe storage.withUnsafeBytes { bytes in
     guard bytes.count <= 64 << 20 else {

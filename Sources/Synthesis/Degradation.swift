@@ -55,10 +55,9 @@ struct Degradation {
     return copy
   }
 
-  /// Before the picture gets its final size.
-  func apply(to picture: Image, _ dice: inout Dice) throws -> Image {
+  /// Before the picture gets its final size. `scale` is its letters' size, compared with words of 32 pixels' height.
+  func apply(to picture: Image, scale: Double, _ dice: inout Dice) throws -> Image {
     var picture = picture
-    let scale = Double(picture.height) / 32
     if light > 0 {
       picture.shade(try .light(width: picture.width, height: picture.height, &dice), strength: light)
     }

@@ -89,4 +89,19 @@ final class FontCatalog: Sendable {
     let hasSmall = text.contains(where: \.isLowercase)
     return fonts.contains { $0.has(text) && !($0.isUnicase && hasSmall) }
   }
+
+  /// Those of a caller's words that can be drawn; throws `.usage` when there is none.
+  func usable(_ words: [String], alphabet: Alphabet?, length: ClosedRange<Int>) throws -> [String] {
+    let usable = words.filter { word in
+      length.contains(word.count) && word.contains { $0 != " " }
+        && (alphabet.map { alphabet in word.allSatisfy(alphabet.contains) } ?? true) && covers(word)
+    }
+    guard !usable.isEmpty else {
+      throw LigatureError(
+        .usage,
+        "none of the \(words.count) words can be drawn: they are empty, too long, not of the dictionary, or no "
+          + "font has their characters; install fonts for their script")
+    }
+    return usable
+  }
 }

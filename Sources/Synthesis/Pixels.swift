@@ -58,6 +58,18 @@ extension Image {
     }
   }
 
+  /// Another picture of the same size wherever the mask is; between the two at its edges.
+  func covered(by other: Image, _ mask: Image) throws -> Image {
+    guard other.pixels.count == pixels.count, mask.pixels.count * 3 == pixels.count else {
+      throw LigatureError(.shape, "pictures of different sizes cannot be laid over each other")
+    }
+    var result = self
+    unsafe result.withMutablePixels {
+      unsafe ligature_pixels_cover($0.baseAddress, other.pixels, mask.pixels, mask.pixels.count)
+    }
+    return result
+  }
+
   /// Brighter where the map is above 128, darker below.
   mutating func shade(_ map: Image, strength: Double) {
     unsafe withMutablePixels { rgb in

@@ -224,7 +224,7 @@ enum Casing: Sendable {
     switch self {
     case .upper: text.uppercased()
     case .title: text.prefix(1).uppercased() + text.dropFirst()
-    case .lower: text
+    case .lower: text.lowercased()
     }
   }
 }

@@ -15,25 +15,11 @@ public struct WordSynthesizer: Sendable {
     var options = options
     options.backgrounds = try options.backgrounds.map { try $0.rgb() }
     let fonts = try FontCatalog.open(options.fonts)
-    let words = try options.words.map { try WordSynthesizer.usable($0, options, fonts) }
+    let words = try options.words.map { try fonts.usable($0, alphabet: options.alphabet, length: options.length) }
     self.options = options
     catalog = fonts
     source = TextSource(
       words: words, alphabet: options.alphabet, length: options.length, phrases: options.phrases)
-  }
-
-  private static func usable(_ words: [String], _ options: WordOptions, _ catalog: FontCatalog) throws -> [String] {
-    let usable = words.filter { word in
-      options.length.contains(word.count) && word.contains { $0 != " " }
-        && (options.alphabet.map { alphabet in word.allSatisfy(alphabet.contains) } ?? true) && catalog.covers(word)
-    }
-    guard !usable.isEmpty else {
-      throw LigatureError(
-        .usage,
-        "none of the \(words.count) words can be drawn: they are empty, too long, not of the dictionary, or no "
-          + "font has their characters; install fonts for their script")
-    }
-    return usable
   }
 
   /// A picture, RGB `[height, any width, 3]`, and what stands on it. Any index, in any order, from any thread.
@@ -70,7 +56,7 @@ public struct WordSynthesizer: Sendable {
     var picture = try look.backgrounds(geometry.width, geometry.height, options, &dice)
     let contrast = try look.paint(shapes, on: &picture, options, &dice)
     let degradation = look.degradation.limited(toContrast: contrast)
-    if options.isDegraded { picture = try degradation.apply(to: picture, &dice) }
+    if options.isDegraded { picture = try degradation.apply(to: picture, scale: Double(height) / 32, &dice) }
     let width = min(
       max(Int((Double(picture.width * options.height) / Double(height)).rounded()), 4), options.maximumWidth)
     if picture.height != options.height || picture.width != width {

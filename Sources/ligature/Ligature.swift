@@ -26,6 +26,7 @@ struct Ligature: ParsableCommand {
       ConvertCommand.self,
       TrainCommand.self,
       EvaluateCommand.self,
+      SynthesizeCommand.self,
     ])
 
   static func main() {

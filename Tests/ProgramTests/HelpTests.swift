@@ -6,13 +6,14 @@ import Testing
 @Suite(.serialized) struct HelpTests {
   @Test(arguments: [
     "", "read", "inspect", "run", "verify", "bench", "annotate", "architectures", "export", "convert", "train",
-    "evaluate",
+    "evaluate", "synthesize", "synthesize words", "synthesize pages",
   ])
   func help(_ command: String) throws {
-    let outcome = try Program.run((command.isEmpty ? [] : [command]) + ["--help"])
+    let outcome = try Program.run(command.split(separator: " ").map(String.init) + ["--help"])
     #expect(outcome.status == 0, "\(outcome.errors)")
     #expect(outcome.errors.isEmpty)
-    let fixture = Program.fixtures.appending(path: "program/help\(command.isEmpty ? "" : "-" + command).txt")
+    let name = (["help"] + command.split(separator: " ")).joined(separator: "-")
+    let fixture = Program.fixtures.appending(path: "program/\(name).txt")
     if ProcessInfo.processInfo.environment["LIGATURE_RECORD"] != nil {
       try Data(outcome.output.utf8).write(to: fixture)
     }
@@ -26,7 +27,9 @@ import Testing
       .filter { $0.hasPrefix("  ") && $0.dropFirst(2).first?.isLetter == true && !$0.hasPrefix("  See") }
       .compactMap { $0.split(separator: " ").first.map(String.init) }
     let names = try FileManager.default.contentsOfDirectory(atPath: Program.fixtures.appending(path: "program").path)
-    #expect(Set(commands.map { "help-\($0).txt" } + ["help.txt"]) == Set(names.filter { $0.hasPrefix("help") }))
+    #expect(
+      Set(commands.map { "help-\($0).txt" } + ["help.txt"])
+        == Set(names.filter { $0.hasPrefix("help") && $0.count { $0 == "-" } < 2 }))
   }
 
   @Test func wrongCommandLines() throws {
@@ -45,6 +48,13 @@ import Testing
       (["verify", ".", "--tolerance=-1"], "--tolerance"),
       (["annotate", "m.onnx", "-o", "n.onnx"], "--recipe"),
       (["run", "m.onnx", "--format", "csv"], "--format"),
+      (["synthesize", "words"], "--output"),
+      (["synthesize", "words", "-o", "x", "--count", "0"], "--count must lie between"),
+      (["synthesize", "words", "-o", "x", "--length", "9-3"], "--length"),
+      (["synthesize", "words", "-o", "x", "--height", "3"], "8 to 512"),
+      (["synthesize", "pages", "-o", "x", "--size", "640"], "--size"),
+      (["synthesize", "pages", "-o", "x", "--size", "9x9"], "64 to 4096"),
+      (["synthesize", "pages", "-o", "x", "--style", "odd"], "--style"),
     ]
     for line in lines { expectError(try Program.run(line.arguments), 64, says: line.says) }
   }

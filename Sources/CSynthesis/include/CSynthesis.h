@@ -82,6 +82,8 @@ typedef struct {
 /// Lays a colour, which may change from the mask's top to its bottom, over the picture as far as the mask covers it.
 void ligature_pixels_paint(ligature_patch patch, const uint8_t *mask, const uint8_t top[3], const uint8_t bottom[3],
                            double opacity);
+/// rgb = other where the mask is 255, itself where it is 0.
+void ligature_pixels_cover(uint8_t *rgb, const uint8_t *other, const uint8_t *mask, size_t pixels);
 /// Every byte equally probable; the same for the same seed.
 void ligature_pixels_random(uint8_t *bytes, size_t count, uint64_t seed);
 /// rgb = from where the map is 0, to where it is 255.
