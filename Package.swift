@@ -122,6 +122,8 @@ let package = Package(
       [
         "Architectures", "GraphIR", "Imaging", "MMOCRConverter", "ONNXFormat", "Operators", "Parity", "Passes",
         "PyTorchCheckpoint", "Runtime", "Synthesis", "TensorCore", "TensorFiles", "TrainingLoop",
+        "PyTorchCheckpoint", "Runtime", "TensorCore", "TensorFiles", "TrainingLoop",
+        "PyTorchCheckpoint", "Runtime", "Synthesis", "TensorCore", "TensorFiles",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ]),
     .executableTarget(

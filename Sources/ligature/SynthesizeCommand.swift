@@ -1,4 +1,4 @@
-public import ArgumentParser
+import ArgumentParser
 import Foundation
 import Imaging
 import Synthesis
@@ -32,7 +32,7 @@ struct SynthesisOptions: ParsableArguments {
   @Option(help: "Another seed gives other samples.")
   var seed: UInt64 = 0
 
-  @Option(help: "scene, receipts, documents, or mixed: one of these each time.")
+  @Option(help: "scene, receipts, documents, or mixed: one of these each time.", transform: { try choice($0) })
   var style = TextStyle.mixed
 
   @Option(help: "Words to draw, one a line; the built-in generator's by default.", completion: .file())
@@ -103,10 +103,14 @@ struct SynthesisOptions: ParsableArguments {
   }
 }
 
-extension TextStyle: ExpressibleByArgument {}
-extension TextLevel: ExpressibleByArgument {}
-extension WordLabels: ExpressibleByArgument {}
-extension PageLabels: ExpressibleByArgument {}
+/// One of the cases of an enumeration, by its name.
+private func choice<Choice: RawRepresentable<String> & CaseIterable>(_ argument: String) throws -> Choice {
+  guard let value = Choice(rawValue: argument) else {
+    let known = Choice.allCases.map(\.rawValue).joined(separator: ", ")
+    throw ValidationError("'\(argument)' is none of \(known)")
+  }
+  return value
+}
 
 struct SynthesizeWordsCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
@@ -129,7 +133,7 @@ struct SynthesizeWordsCommand: ParsableCommand {
   @Option(help: "How often a text has several words, from 0 to 1; never where the dictionary has no space.")
   var phrases = 0.2
 
-  @Option(help: "The form of the labels: txt or jsonl.")
+  @Option(help: "The form of the labels: txt or jsonl.", transform: { try choice($0) })
   var format = WordLabels.txt
 
   func run() throws {
@@ -167,13 +171,13 @@ struct SynthesizePagesCommand: ParsableCommand {
   @Option(help: ArgumentHelp("Width and height of all pictures in pixels.", valueName: "WxH"))
   var size = PictureSize(width: 640, height: 640)
 
-  @Option(help: "What a quadrilateral surrounds: word or line.")
+  @Option(help: "What a quadrilateral surrounds: word or line.", transform: { try choice($0) })
   var level = TextLevel.word
 
   @Option(help: "Text of fewer pixels' height is ignored.")
   var leastHeight = 6.0
 
-  @Option(help: "The form of the ground truth: icdar, jsonl or coco.")
+  @Option(help: "The form of the ground truth: icdar, jsonl or coco.", transform: { try choice($0) })
   var format = PageLabels.icdar
 
   func run() throws {

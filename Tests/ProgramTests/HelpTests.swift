@@ -27,7 +27,9 @@ import Testing
       .filter { $0.hasPrefix("  ") && $0.dropFirst(2).first?.isLetter == true && !$0.hasPrefix("  See") }
       .compactMap { $0.split(separator: " ").first.map(String.init) }
     let names = try FileManager.default.contentsOfDirectory(atPath: Program.fixtures.appending(path: "program").path)
-    #expect(Set(commands.map { "help-\($0).txt" } + ["help.txt"]) == Set(names.filter { $0.hasPrefix("help") && $0.count { $0 == "-" } < 2 }))
+    #expect(
+      Set(commands.map { "help-\($0).txt" } + ["help.txt"])
+        == Set(names.filter { $0.hasPrefix("help") && $0.count { $0 == "-" } < 2 }))
   }
 
   @Test func wrongCommandLines() throws {
