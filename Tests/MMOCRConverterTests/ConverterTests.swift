@@ -93,7 +93,9 @@ import Testing
 
   private func expect(_ state: StateDictionary, says words: String..., at place: SourceLocation = #_sourceLocation) {
     let error = #expect(throws: LigatureError.self, sourceLocation: place) { try RecognizedNetwork(state) }
-    for word in words { #expect(error?.message.contains(word) == true, "\(error?.message ?? "")", sourceLocation: place) }
+    for word in words {
+      #expect(error?.message.contains(word) == true, "\(error?.message ?? "")", sourceLocation: place)
+    }
   }
 
   @Test func aConfigurationSettlesTheRest() throws {

@@ -46,9 +46,10 @@ import Testing
       objective.graph.inputs.map { objective.graph[$0].name } == [
         "image", "gt_shrink", "gt_shrink_mask", "gt_thr", "gt_thr_mask",
       ])
-    #expect(objective.predictions.map { objective.graph[$0.value].type.description }.allSatisfy {
-      $0 == "float32[N, 1, H, W]"
-    })
+    #expect(
+      objective.predictions.map { objective.graph[$0.value].type.description }.allSatisfy {
+        $0 == "float32[N, 1, H, W]"
+      })
   }
 
   @Test func frozenStagesAreNotTrained() throws {
