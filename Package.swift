@@ -155,9 +155,7 @@ let package = Package(
       ]),
     tests("ImagingTests", ["Imaging", "TensorCore"]),
     tests("ArchitecturesTests", ["Architectures", "Imaging", "TensorCore", "TensorFiles"]),
-    tests(
-      "NetworkTests",
-      ["Architectures", "Autodiff", "GraphIR", "Operators", "Passes", "Runtime", "TensorCore", "TensorFiles"]),
+    tests("NetworkTests", ["Architectures", "GraphIR", "TensorCore"]),
     tests("DatasetsTests", ["Architectures", "CLMDB", "Imaging", "TensorCore"]),
     tests("TrainingLoopTests", ["TensorCore", "TrainingLoop"]),
     tests("SynthesisTests", ["Imaging", "Synthesis", "TensorCore"]),

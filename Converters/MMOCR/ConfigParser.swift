@@ -58,7 +58,10 @@ struct ConfigParser {
       if depth == 0, [",", ")", "]", "}", ":"].contains(where: isSign) { break }
       if ["(", "[", "{"].contains(where: isSign) { depth += 1 }
       if [")", "]", "}"].contains(where: isSign) { depth -= 1 }
-      if case .unreadable = value {} else { value = .unreadable(line: first, "an expression that only Python can compute") }
+      if case .unreadable = value {
+      } else {
+        value = .unreadable(line: first, "an expression that only Python can compute")
+      }
       at += 1
     }
     return value
@@ -69,7 +72,9 @@ struct ConfigParser {
     while isSign("+") || isSign("-") {
       let (isPlus, first) = (isSign("+"), line)
       at += 1
-      value = combine(value, product(), line: first) { isPlus ? $0 + $1 : $0 - $1 } whole: {
+      value = combine(value, product(), line: first) {
+        isPlus ? $0 + $1 : $0 - $1
+      } whole: {
         isPlus ? $0.addingReportingOverflow($1) : $0.subtractingReportingOverflow($1)
       } other: { a, b in
         guard isPlus else { return nil }
@@ -86,9 +91,13 @@ struct ConfigParser {
     while isSign("*") {
       let first = line
       at += 1
-      value = combine(value, primary(), line: first) { $0 * $1 } whole: {
+      value = combine(value, primary(), line: first) {
+        $0 * $1
+      } whole: {
         $0.multipliedReportingOverflow(by: $1)
-      } other: { _, _ in nil }
+      } other: { _, _ in
+        nil
+      }
     }
     return value
   }

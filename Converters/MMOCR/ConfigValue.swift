@@ -112,7 +112,8 @@ public struct MMOCRConfig: Sendable {
     if let value = get(found) { return value }
     let origin = bases.isEmpty ? "" : "; the files that _base_ lists are not read"
     throw LigatureError(
-      .unsupported, "'\(path)' of the configuration must be \(wanted), but is \(found.kind)\(origin); write it out there")
+      .unsupported,
+      "'\(path)' of the configuration must be \(wanted), but is \(found.kind)\(origin); write it out there")
   }
 
   public func string(_ path: String) throws -> String? { try read(path, "a string", \.string) }

@@ -17,8 +17,8 @@ struct DBNetRecognizer: Recognizer {
     guard let depth = depths[blocks] else {
       throw LigatureError(
         .unsupported,
-        "the backbone has \(blocks) \(isBottleneck ? "bottlenecks" : "basic blocks") in its stages, which is no ResNet of "
-          + "18, 34, 50, 101 or 152 layers")
+        "the backbone has \(blocks) \(isBottleneck ? "bottlenecks" : "basic blocks") in its stages, which is no "
+          + "ResNet of 18, 34, 50, 101 or 152 layers")
     }
     let deformable = (1...4).filter { shapes.contains("backbone.layer\($0).0.conv2.conv_offset.weight") }
     guard shapes.contains("neck.lateral_convs.0.conv.weight"), !shapes.contains(prefix: "neck.asf_conv.") else {

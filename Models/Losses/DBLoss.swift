@@ -2,8 +2,8 @@ public import GraphIR
 import Operators
 import TensorCore
 
-/// MMOCR's `DBLoss`: `loss_prob` of the probability map, `loss_db` of the binary map (dice), `loss_thr` of the threshold
-/// map, each over the whole batch. Maps and targets are float32 `[N, 1, H, W]`.
+/// MMOCR's `DBLoss`: `loss_prob` of the probability map, `loss_db` of the binary map (dice), `loss_thr` of the
+/// threshold map, each over the whole batch. Maps and targets are float32 `[N, 1, H, W]`.
 public struct DBLoss: Sendable {
   /// The weight of `loss_prob`.
   public var alpha = 1.0

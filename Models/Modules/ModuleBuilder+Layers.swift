@@ -25,7 +25,8 @@ extension ModuleBuilder {
   /// The number of channels, which must be known.
   public func channels(of x: ValueID, axis: Int = 1) throws -> Int {
     guard let shape = type(x).shape, axis < shape.count, let channels = shape[axis].value else {
-      throw LigatureError(.shape, "'\(builder.graph[x].name)' is \(type(x)): the channels at axis \(axis) are not known")
+      throw LigatureError(
+        .shape, "'\(builder.graph[x].name)' is \(type(x)): the channels at axis \(axis) are not known")
     }
     return channels
   }

@@ -126,17 +126,15 @@ public struct ModuleBuilder {
 // ── Results ─────────────────────────────────────────────────────────────────
 extension ModuleBuilder {
   /// The graph that reads, with these outputs.
-  public func inference(_ outputs: [TrainingObjective.Term]) throws -> Graph {
-    var graph = builder.graph
-    for output in outputs { try graph.addOutput(output.value, name: output.name) }
-    return graph
+  public mutating func inference(_ outputs: [TrainingObjective.Term]) throws -> Graph {
+    for output in outputs { try builder.graph.addOutput(output.value, name: output.name) }
+    return builder.graph
   }
 
   /// The graph that learns: its loss is the sum of the terms, each one number.
-  public func objective(
+  public mutating func objective(
     _ terms: [TrainingObjective.Term], predictions: [TrainingObjective.Term]
   ) throws -> TrainingObjective {
-    var builder = builder
     guard let first = terms.first else { throw LigatureError(.usage, "a training objective needs a loss") }
     let loss = try builder.scoped("loss") { builder in
       try terms.dropFirst().reduce(first.value) { try builder.add($0, $1.value) }

@@ -35,7 +35,8 @@ public struct StoredParameters: ParameterSource, Sendable {
   ) throws -> Tensor {
     guard let found = tensors[name] else {
       if element == .int64 { return try Tensor(zeros: .int64, shape) }
-      throw LigatureError(.format, "the tensor '\(name)' \(shape) is missing; convert a checkpoint of this architecture")
+      throw LigatureError(
+        .format, "the tensor '\(name)' \(shape) is missing; convert a checkpoint of this architecture")
     }
     guard found.shape == shape else {
       throw LigatureError(

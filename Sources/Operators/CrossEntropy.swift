@@ -1,8 +1,8 @@
 public import GraphIR
 import TensorCore
 
-/// `probability, target → loss`, all of one shape: `-t log p - (1 - t) log(1 - p)` of each element, logarithms not below
-/// -100 (PyTorch's `binary_cross_entropy` without reduction).
+/// `probability, target → loss`, all of one shape: `-t log p - (1 - t) log(1 - p)` of each element, logarithms not
+/// below -100 (PyTorch's `binary_cross_entropy` without reduction).
 ///
 /// The derivative is PyTorch's, too: `(p - t) / max(p (1 - p), 1e-12)`, also where a logarithm is cut off.
 public struct BinaryCrossEntropy: Operator {

@@ -253,7 +253,10 @@ public final class TrainingRun {
   private func save() throws {
     try trainer.save(
       to: folder.checkpoint(state.step),
-      metadata: [RunState.metadataKey: state.json(), Recipe.metadataKey: setup.model.json()])
+      metadata: [
+        RunState.metadataKey: state.json(), Recipe.metadataKey: setup.model.json(),
+        NetworkRecord.metadataKey: record().json(),
+      ])
     try folder.removeOldCheckpoints(keeping: recipe.checkpoints.keep)
   }
 
@@ -261,7 +264,14 @@ public final class TrainingRun {
   private func writeModel(to path: String) throws {
     var model = Model(graph: try trainer.inferenceGraph())
     model.metadata[Recipe.metadataKey] = try setup.model.json()
+    model.metadata[NetworkRecord.metadataKey] = try record().json()
     try model.write(to: path)
+  }
+
+  /// By which the weights go back to a checkpoint of MMOCR.
+  private func record() throws -> NetworkRecord {
+    let trainer = trainer
+    return try NetworkRecord(setup.architecture, ComputedParameters { name, _, _, _ in try trainer.state(named: name) })
   }
 
   private func draw() throws {

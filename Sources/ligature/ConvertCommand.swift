@@ -26,7 +26,8 @@ struct ConvertCommand: ParsableCommand {
 
   @OptionGroup var network: NetworkOptions
 
-  @Option(name: .shortAndLong, help: "The file to write.", completion: .file(extensions: ["onnx", "pth", "safetensors"]))
+  @Option(
+    name: .shortAndLong, help: "The file to write.", completion: .file(extensions: ["onnx", "pth", "safetensors"]))
   var output: String
 
   func run() throws {

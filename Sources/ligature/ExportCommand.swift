@@ -25,7 +25,8 @@ struct ExportCommand: ParsableCommand {
 
   @OptionGroup var network: NetworkOptions
 
-  @Option(name: .shortAndLong, help: "The file to write.", completion: .file(extensions: ["onnx", "pth", "safetensors"]))
+  @Option(
+    name: .shortAndLong, help: "The file to write.", completion: .file(extensions: ["onnx", "pth", "safetensors"]))
   var output: String
 
   func run() throws {

@@ -44,8 +44,10 @@ enum Fixtures {
     ("a = ()", .list([])), ("a = -1.5e-3", .number(-0.0015)), ("a = 1_000", .integer(1000)),
     ("a = [1, 2,]\n", .list([.integer(1), .integer(2)])), (#"a = 'it\'s \u00e9\n'"#, .string("it's é\n")),
     (#"a = r'\d'"#, .string(#"\d"#)), ("a = [1] + [None]", .list([.integer(1), .none])),
-    ("b = 2\na = dict(x=b, y={'z': True})",
-      .dictionary([.init("x", .integer(2)), .init("y", .dictionary([.init("z", .boolean(true))]))])),
+    (
+      "b = 2\na = dict(x=b, y={'z': True})",
+      .dictionary([.init("x", .integer(2)), .init("y", .dictionary([.init("z", .boolean(true))]))])
+    ),
     ("a = 1 \\\n + 1", .integer(2)),
     ("a = 9223372036854775807 + 1", .unreadable(line: 1, "a number too large")),
     ("a = x.y(1)[2]", .unreadable(line: 1, "the result of 'x'")),
@@ -59,7 +61,9 @@ enum Fixtures {
       #expect(throws: LigatureError.self) { try MMOCRConfig(text: text) }
     }
     // Nothing of this is an assignment; nothing of this takes long.
-    for text in ["=", "a =", "a b c", "a = = 1", "a = 1 2", ",,,", "a = dict(=)", "a = dict(1, 2, **)", "a = [,]", "\0"] {
+    for text in [
+      "=", "a =", "a b c", "a = = 1", "a = 1 2", ",,,", "a = dict(=)", "a = dict(1, 2, **)", "a = [,]", "\0",
+    ] {
       _ = try MMOCRConfig(text: text)
     }
     let laughs = (0..<40).map { "a\($0 + 1) = [a\($0), a\($0), a\($0), a\($0)]" }.joined(separator: "\n")

@@ -93,7 +93,9 @@ import Testing
 
   private func expect(_ state: StateDictionary, says words: String..., at place: SourceLocation = #_sourceLocation) {
     let error = #expect(throws: LigatureError.self, sourceLocation: place) { try RecognizedNetwork(state) }
-    for word in words { #expect(error?.message.contains(word) == true, "\(error?.message ?? "")", sourceLocation: place) }
+    for word in words {
+      #expect(error?.message.contains(word) == true, "\(error?.message ?? "")", sourceLocation: place)
+    }
   }
 
   @Test func aConfigurationSettlesTheRest() throws {
@@ -146,13 +148,14 @@ import Testing
       try #require(try FileManager.default.attributesOfItem(atPath: $0)[.size] as? Int)
     }
     #expect(Double(sizes[1]) < 0.6 * Double(sizes[0]))
-    let image = try Tensor((0..<3 * 64 * 64).map { Float($0 % 7) / 7 - 0.5 }, [1, 3, 64, 64])
-    let results = try [full, path].map { path in
+    let pixels: [Float] = (0..<3 * 64 * 64).map { (index: Int) -> Float in Float(index % 7) / 7 - 0.5 }
+    let image = try Tensor(pixels, [1, 3, 64, 64])
+    let results: [[Float]] = try [full, path].map { path in
       try Session(preparing: Model(contentsOf: path, operators: .standard).graph, options: .init()).run([image])[0]
         .floats()
     }
-    let scale = results[0].reduce(0) { max($0, abs($1)) }
-    let error = zip(results[0], results[1]).reduce(0) { max($0, abs($1.0 - $1.1)) }
+    let scale = results[0].map { abs($0) }.max() ?? 0
+    let error = zip(results[0], results[1]).map { abs($0 - $1) }.max() ?? 0
     #expect(error > 0 && error < 0.01 * scale)
     // It goes into training in single precision.
     let found = try WeightFile(contentsOf: path).network()

@@ -76,8 +76,9 @@ func differences(_ network: any Architecture) -> String {
   let type = type(of: network)
   let fallbacks = Dictionary(uniqueKeysWithValues: type.options.map { ($0.name, $0.fallback) })
   let chosen = type.options.compactMap { option -> String? in
-    guard let value = network.chosen[option.name], value != fallbacks[option.name], Double(value) == nil
-      || Double(value) != Double(fallbacks[option.name] ?? "")
+    guard let value = network.chosen[option.name], value != fallbacks[option.name],
+      Double(value) == nil
+        || Double(value) != Double(fallbacks[option.name] ?? "")
     else { return nil }
     return "\(option.name)=\(value)"
   }
