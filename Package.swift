@@ -122,8 +122,6 @@ let package = Package(
       [
         "Architectures", "GraphIR", "Imaging", "MMOCRConverter", "ONNXFormat", "Operators", "Parity", "Passes",
         "PyTorchCheckpoint", "Runtime", "Synthesis", "TensorCore", "TensorFiles", "TrainingLoop",
-        "PyTorchCheckpoint", "Runtime", "TensorCore", "TensorFiles", "TrainingLoop",
-        "PyTorchCheckpoint", "Runtime", "Synthesis", "TensorCore", "TensorFiles",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ]),
     .executableTarget(
