@@ -62,7 +62,7 @@ extension SampleSource {
   public func group(_ index: Int) -> Int { index }
 
   /// The sample, or the next one that can be made. Throws when too many are broken.
-  func sampleOrNext(_ index: Int) throws -> Sample {
+  package func sampleOrNext(_ index: Int) throws -> Sample {
     var index = index
     for _ in 0..<100 {
       do {

@@ -80,8 +80,8 @@ private struct Numbers: SampleSource {
     slight.rotation = 1e-6
     let still = try WordPipeline(
       Recipe.ResizeOCR(height: 32, maxWidth: 100, keepAspectRatio: false), isGrey: true, augmentation: slight)
-    let soft = try Image(
-      width: 80, height: 24, channels: 1, pixels: (0..<80 * 24).map { UInt8($0 % 80 * 2 + $0 / 80 * 3) })
+    let ramp = (0..<80 * 24).map { (index: Int) -> UInt8 in UInt8(index % 80 * 2 + index / 80 * 3) }
+    let soft = try Image(width: 80, height: 24, channels: 1, pixels: ramp)
     let (warped, resized) = (try still(soft, &generator), try soft.resized(width: 100, height: 32))
     #expect(zip(warped.pixels, resized.pixels).allSatisfy { abs(Int($0) - Int($1)) <= 3 })
   }
