@@ -32,7 +32,7 @@ struct SynthesisOptions: ParsableArguments {
   @Option(help: "Another seed gives other samples.")
   var seed: UInt64 = 0
 
-  @Option(help: "scene, receipts, documents, or mixed: one of these each time.", transform: { try choice($0) })
+  @Option(help: "scene, receipts, documents, or mixed, which is the default.", transform: { try choice($0) })
   var style = TextStyle.mixed
 
   @Option(help: "Words to draw, one a line; the built-in generator's by default.", completion: .file())
@@ -50,7 +50,7 @@ struct SynthesisOptions: ParsableArguments {
       valueName: "folder or family"))
   var fonts: [String] = []
 
-  @Option(help: "A folder with pictures to draw text on; scenes take them.", completion: .directory)
+  @Option(help: "A folder with pictures without text, to draw on; scenes take them.", completion: .directory)
   var backgrounds: String?
 
   @Option(help: "The least difference between ink and background, from 0 to 0.8.")
@@ -59,7 +59,7 @@ struct SynthesisOptions: ParsableArguments {
   @Flag(help: "Without blur, noise, uneven light and JPEG.")
   var clean = false
 
-  @Option(help: ArgumentHelp("Pictures as png or jpg.", valueName: "png|jpg"))
+  @Option(help: ArgumentHelp("The form of the pictures.", valueName: "png|jpg"))
   var images = PictureFormat.png
 
   @Option(help: "Threads to draw with; samples do not depend on it. Default: all cores.")
@@ -133,7 +133,7 @@ struct SynthesizeWordsCommand: ParsableCommand {
   @Option(help: "How often a text has several words, from 0 to 1; never where the dictionary has no space.")
   var phrases = 0.2
 
-  @Option(help: "The form of the labels: txt or jsonl.", transform: { try choice($0) })
+  @Option(help: "The form of the labels: txt, the default, or jsonl.", transform: { try choice($0) })
   var format = WordLabels.txt
 
   func run() throws {
@@ -171,13 +171,13 @@ struct SynthesizePagesCommand: ParsableCommand {
   @Option(help: ArgumentHelp("Width and height of all pictures in pixels.", valueName: "WxH"))
   var size = PictureSize(width: 640, height: 640)
 
-  @Option(help: "What a quadrilateral surrounds: word or line.", transform: { try choice($0) })
+  @Option(help: "What a quadrilateral surrounds: word, the default, or line.", transform: { try choice($0) })
   var level = TextLevel.word
 
   @Option(help: "Text of fewer pixels' height is ignored.")
   var leastHeight = 6.0
 
-  @Option(help: "The form of the ground truth: icdar, jsonl or coco.", transform: { try choice($0) })
+  @Option(help: "The form of the ground truth: icdar, the default, jsonl or coco.", transform: { try choice($0) })
   var format = PageLabels.icdar
 
   func run() throws {
