@@ -32,6 +32,9 @@ public final class DataProblems: Sendable {
   /// The first ones, each with its place.
   public var messages: [String] { state.withLock { $0.messages } }
 
+  /// Says something that costs no sample.
+  package func tell(_ text: String) { report("\(name): \(text)") }
+
   /// Notes a problem. Throws `.format` when it is one too many.
   package func record(_ place: String, _ error: any Error) throws {
     let problem = (error as? LigatureError) ?? LigatureError(.format, "unusable", cause: error)

@@ -19,6 +19,7 @@ struct SyntheticPages: SampleSource {
     options.words = try reader.words("words")
     if let dictionary = reader.text("dictionary") { options.alphabet = try Alphabet(named: dictionary) }
     options.fonts = reader.fonts("fonts")
+    options.backgrounds = try reader.backgrounds("backgrounds", problems)
     seed = UInt64(try reader.integer("seed", 0...Int.max) ?? 0)
     try reader.finish()
     synthesizer = try PageSynthesizer(options)

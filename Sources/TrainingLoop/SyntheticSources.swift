@@ -21,6 +21,7 @@ struct SyntheticWords: SampleSource {
     options.phrases = try reader.number("phrases", 0...1) ?? options.phrases
     options.words = try reader.words("words")
     options.fonts = reader.fonts("fonts")
+    options.backgrounds = try reader.backgrounds("backgrounds", problems)
     seed = UInt64(try reader.integer("seed", 0...Int.max) ?? 0)
     options.alphabet = try Alphabet(dictionary.joined())
     try reader.finish()
@@ -85,6 +86,14 @@ struct OptionReader {
   mutating func text(_ key: String) -> String? {
     known.insert(key)
     return data.options[key]
+  }
+
+  /// The pictures of a folder that text is drawn on; what is no picture there is noted.
+  mutating func backgrounds(_ key: String, _ problems: DataProblems) throws -> [Image] {
+    guard let folder = text(key) else { return [] }
+    let (pictures, broken) = try BackgroundPictures.load(folder: folder)
+    for problem in broken { problems.tell("\(problem)") }
+    return pictures
   }
 
   /// A folder of fonts, or one font file; all of the system by default.
