@@ -67,12 +67,17 @@ public struct RecognizedNetwork: Sendable {
       }
     }
     let expected = Set(specs.map(\.name))
+    let modules = Set(specs.map { $0.name.prefix { $0 != "." } })
     let unexpected = state.names.filter { !expected.contains($0) }
-    guard wrong.isEmpty, missing.isEmpty else {
+    // Within the network's own modules they would change what it computes: a bias, a norm that others leave out.
+    let foreign = unexpected.filter { modules.contains($0.prefix { $0 != "." }) }
+    guard wrong.isEmpty, missing.isEmpty, foreign.isEmpty else {
       var parts = wrong.prefix(5).map { $0 }
       if wrong.count > 5 { parts.append("and \(wrong.count - 5) other shapes differ") }
       if !missing.isEmpty { parts.append("missing: \(list(missing))") }
-      if !unexpected.isEmpty { parts.append("not part of \(name): \(list(unexpected))") }
+      if !unexpected.isEmpty {
+        parts.append("not part of \(name) as it is supported: \(list(foreign.isEmpty ? unexpected : foreign))")
+      }
       throw LigatureError(.format, parts.joined(separator: "; "))
     }
     return unexpected.isEmpty ? [] : ["left out, since \(name) has no such parameters: \(list(unexpected))"]

@@ -78,7 +78,11 @@ import Testing
     var short = try state(network)
     short["bbox_head.threshold.4.bias"] = nil
     short["bbox_head.extra"] = try Tensor(zeros: .float32, [1])
-    expect(short, says: "missing: bbox_head.threshold.4.bias", "not part of DBNet: bbox_head.extra")
+    expect(short, says: "missing: bbox_head.threshold.4.bias", "not part of DBNet as it is supported: bbox_head.extra")
+    // With biases that DBNet has not, it would compute something else.
+    var biased = try state(network)
+    biased["neck.lateral_convs.0.conv.bias"] = try Tensor(zeros: .float32, [256])
+    expect(biased, says: "neck.lateral_convs.0.conv.bias")
     var more = try state(network)
     more["ema_backbone_conv1_weight"] = try Tensor(zeros: .float32, [1])
     more["backbone.bn1.num_batches_tracked"] = nil
