@@ -1,132 +1,109 @@
-"""Loads what the checkpoint writer writes with PyTorch and compares every value.
+"""Loads checkpoints that Ligature wrote in MMOCR 0.6.3 and compares what both compute.
 
-The Swift tests hold the writer to the bytes of Tests/Fixtures/checkpoints/written.pth; this script shows that those
-bytes load in PyTorch with weights_only=True and hold what they should. Needs only PyTorch (any version since 1.13):
+    python Tests/Parity/checkpoint_parity.py [--ligature .build/release/ligature] [MODEL.onnx ...]
 
-    python3 -m venv .build-parity && .build-parity/bin/pip install torch numpy
-    .build-parity/bin/python Tests/Parity/checkpoint_parity.py
-
-With a folder, it also compares every file that the Swift tests have read and written again with its original:
-
-    LIGATURE_WRITE_TO=FOLDER swift test --filter PyTorchCheckpointTests
-    .build-parity/bin/python Tests/Parity/checkpoint_parity.py FOLDER
+Runs in an environment with torch 1.13, mmcv-full 1.7.2, mmdet 2.28.2, mmocr 0.6.3 and onnx. Each model (CRNN and
+DBNet; without arguments, fresh ones are exported) is converted to a .pth, which MMOCR's own loader reads strictly into
+the network of MMOCR's own configuration. Both run on the same noise; exit code 1 where the largest difference passes
+1e-4 of the output's scale.
 """
+import argparse
+import os
+import subprocess
 import sys
-import zipfile
-from pathlib import Path
+import tempfile
+import warnings
 
+warnings.filterwarnings("ignore")
+import mmocr
+import numpy as np
 import torch
+from mmcv import Config
+from mmcv.runner import load_checkpoint
+from mmocr.models import build_detector
 
-# The weights_only loader of PyTorch 1 does not know the operation for floats, so it reads no meta of anybody's.
-WEIGHTS_ONLY = int(torch.__version__.split(".")[0]) >= 2
-FIXTURES = Path(__file__).resolve().parent.parent / "Fixtures" / "checkpoints"
-TYPES = ["float32", "float64", "float16", "bfloat16", "int64", "int32", "int16", "int8", "uint8", "bool",
-         "complex64", "complex128"]
-
-
-def pattern(dtype, shape):
-    """The values that WriterTests.pattern gives."""
-    count = torch.Size(shape).numel()
-    places = torch.arange(count)
-    numbers = places * 3 - 4
-    if dtype == torch.bool:
-        numbers = places % 2 == 1
-    elif dtype.is_complex:
-        numbers = torch.complex(numbers.double(), places.double())
-    return numbers.to(dtype).reshape(shape)
+CONFIGS = os.path.join(os.path.dirname(mmocr.__file__), ".mim/configs")
+FRESH = {
+    "crnn": (["CRNN"], "textrecog/crnn/crnn_academic_dataset.py", (3, 1, 32, 100)),
+    "dbnet_r18": (["DBNet"], "textdet/dbnet/dbnet_r18_fpnc_1200e_icdar2015.py", (2, 3, 96, 128)),
+    "dbnet_r50dcnv2": (
+        ["DBNet", "--option", "depth=50", "--option", "dcn=2,3,4"],
+        "textdet/dbnet/dbnet_r50dcnv2_fpnc_1200e_icdar2015.py", (1, 3, 96, 128)),
+}
 
 
-def equal(a, b, path):
-    """Raises where two loaded values differ in type or value."""
-    if torch.is_tensor(a) and torch.is_tensor(b):
-        types = f"{a.dtype}{list(a.shape)}", f"{b.dtype}{list(b.shape)}"
-        assert types[0] == types[1], f"{path}: {types}"
-        left, right = (x.contiguous().reshape(-1).view(torch.uint8) if x.numel() else x for x in (a, b))
-        assert torch.equal(left, right), f"{path}: values differ"
-    elif isinstance(a, dict) and isinstance(b, dict):
-        assert list(a) == list(b), f"{path}: keys differ"
-        for key in a:
-            equal(a[key], b[key], f"{path}.{key}")
-    elif isinstance(a, (list, tuple)) and type(a) is type(b):
-        assert len(a) == len(b), f"{path}: lengths differ"
-        for index, (left, right) in enumerate(zip(a, b)):
-            equal(left, right, f"{path}[{index}]")
-    else:
-        # NumPy's scalars are read as plain numbers.
-        assert a == b, f"{path}: {a!r} and {b!r}"
+def network(config, classes):
+    model = Config.fromfile(os.path.join(CONFIGS, config)).model
+    strip(model)
+    if classes is not None and model["label_convertor"]["type"] == "CTCConvertor":
+        characters = [chr(0x4E00 + i) for i in range(classes - 1)]
+        model["label_convertor"] = dict(type="CTCConvertor", dict_list=characters, with_unknown=False, lower=False)
+    return build_detector(model).eval()
 
 
-def check_structure(path):
-    """The archive as PyTorch wants it: stored entries, data at multiples of 64, right checksums."""
-    with zipfile.ZipFile(path) as archive:
-        assert archive.testzip() is None
-        for entry in archive.infolist():
-            assert entry.compress_type == zipfile.ZIP_STORED
-            with open(path, "rb") as file:
-                file.seek(entry.header_offset + 26)
-                name, extra = (int.from_bytes(file.read(2), "little") for _ in range(2))
-            assert (entry.header_offset + 30 + name + extra) % 64 == 0, entry.filename
+def strip(node):
+    """Neither downloads nor synchronised batch norm."""
+    if isinstance(node, list):
+        for item in node:
+            strip(item)
+    if isinstance(node, dict):
+        for key in list(node):
+            if key == "pretrained" or (key == "init_cfg" and node[key] and node[key].get("type") == "Pretrained"):
+                node[key] = None
+            elif key == "type" and node[key] == "SyncBN":
+                node[key] = "BN"
+            else:
+                strip(node[key])
 
 
-def check_sample():
-    path = FIXTURES / "written.pth"
-    check_structure(path)
-    found = torch.load(path, weights_only=WEIGHTS_ONLY, map_location="cpu")
-    state = found["state_dict"]
-    expected = {f"dtype.{name}": pattern(getattr(torch, name), [3, 5]) for name in TYPES}
-    whole = (torch.arange(48) / 4).float()
-    expected.update({
-        "tied.whole": whole.reshape(8, 6), "tied.same": whole.reshape(6, 8), "tied.rows": whole[12:24].reshape(2, 6),
-        "scalar": torch.tensor(-7), "empty": torch.zeros(0, 3)})
-    equal(dict(state), expected, "state_dict")
-    state["tied.whole"][2, 0] = 99
-    assert state["tied.rows"][0, 0] == 99 and state["tied.same"][1, 4] == 99, "the tied tensors share no storage"
-    equal(found["meta"], {
-        "epoch": 3, "iter": 70000, "seed": -5, "large": 1 << 40, "huge": 1 << 64,
-        "config": "model = dict(type='DBNet')\n", "CLASSES": ("text",), "accented": "é 文", "rate": 0.007,
-        "none": None, "flags": [True, False], "raw": bytes([0, 127, 128, 255]), "many": list(range(2500)),
-        "five": tuple(range(5))}, "meta")
-    equal(found["optimizer"], {
-        "state": {0: {"momentum_buffer": pattern(torch.float32, [4])}},
-        "param_groups": [{"lr": 0.007, "params": [0, 1]}]}, "optimizer")
-    mode = "weights_only" if WEIGHTS_ONLY else "plain loading"
-    print(f"written.pth: {len(state)} tensors, meta and optimizer equal in PyTorch {torch.__version__}, {mode}")
+def theirs(config, checkpoint, image):
+    state = torch.load(checkpoint, map_location="cpu")["state_dict"]
+    head = state.get("decoder.decoder.1.embedding.weight")
+    net = network(config, None if head is None else head.shape[0])
+    load_checkpoint(net, checkpoint, map_location="cpu", strict=True)
+    with torch.no_grad():
+        features = net.extract_feat(torch.from_numpy(image))
+        if head is not None:
+            metas = [dict(valid_ratio=1.0)] * len(image)
+            return {"logits": net.decoder(features, None, None, metas, False).numpy()}
+        maps = net.bbox_head(features).numpy()
+        return {name: maps[:, i:i + 1] for i, name in enumerate(["probability", "threshold", "binary"])}
 
 
-def check_mmcv():
-    """mmcv's own loader fills a module, where mmcv is installed (mmcv or mmcv-full 1.7.2)."""
-    try:
-        from mmcv.runner import load_checkpoint
-    except ImportError:
-        return print("mmcv: not installed, not checked")
-    module = torch.nn.Module()
-    weight = torch.nn.Module()
-    weight.whole = torch.nn.Parameter(torch.zeros(8, 6))
-    weight.rows = torch.nn.Parameter(torch.zeros(2, 6))
-    module.tied = weight
-    found = load_checkpoint(module, str(FIXTURES / "written.pth"), map_location="cpu", strict=False)
-    expected = (torch.arange(48) / 4).float()
-    assert found["meta"]["epoch"] == 3
-    assert torch.equal(weight.whole.data, expected.reshape(8, 6))
-    assert torch.equal(weight.rows.data, expected[12:24].reshape(2, 6))
-    print("written.pth: loads with mmcv's load_checkpoint")
+def ours(ligature, model, image, folder):
+    np.save(f"{folder}/image.npy", image)
+    subprocess.run(
+        [ligature, "run", model, "--input", f"image={folder}/image.npy", "--output", f"{folder}/out", "--format", "npy"],
+        check=True, stdout=subprocess.DEVNULL)
+    return {f[:-4]: np.load(f"{folder}/out/{f}") for f in os.listdir(f"{folder}/out")}
 
 
-def check_copy(copy, source):
-    """A file that was read and written again holds the same."""
-    check_structure(copy)
-    equal(torch.load(copy, weights_only=WEIGHTS_ONLY, map_location="cpu"),
-          torch.load(source, weights_only=False, map_location="cpu"), "value")
-    print(f"{copy}: equal to {source}")
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--ligature", default=".build/release/ligature")
+    parser.add_argument("models", nargs="*", help="KIND=FILE, as in crnn=model.onnx; kinds: " + ", ".join(FRESH))
+    options = parser.parse_args()
+    given = dict(item.split("=", 1) for item in options.models)
+    worst = 0
+    for kind, (arguments, config, shape) in FRESH.items():
+        if given and kind not in given:
+            continue
+        with tempfile.TemporaryDirectory() as folder:
+            model = given.get(kind, f"{folder}/model.onnx")
+            if kind not in given:
+                run = [options.ligature, "export", *arguments, "--seed", "7", "-o", model]
+                subprocess.run(run, check=True, stdout=subprocess.DEVNULL)
+            checkpoint = f"{folder}/model.pth"
+            run = [options.ligature, "convert", model, "-o", checkpoint]
+            subprocess.run(run, check=True, stdout=subprocess.DEVNULL)
+            image = np.random.default_rng(1).uniform(-1, 1, shape).astype(np.float32)
+            expected, found = theirs(config, checkpoint, image), ours(options.ligature, model, image, folder)
+            for name, value in expected.items():
+                error = np.abs(value - found[name]).max() / np.abs(value).max()
+                worst = max(worst, error)
+                print(f"{kind:16} {name:12} {str(value.shape):20} {error:.2e} of scale")
+    sys.exit(0 if worst <= 1e-4 else 1)
 
 
 if __name__ == "__main__":
-    check_sample()
-    check_mmcv()
-    for written in sorted(Path(sys.argv[1]).glob("*.pth")) if len(sys.argv) > 1 else []:
-        is_wide = written.stem.startswith("written-wide")
-        # The zip library of PyTorch 1 compares saturated offsets with the file's size, which fits beyond 4 GiB only.
-        if is_wide and not WEIGHTS_ONLY:
-            continue
-        original = "written" if is_wide else written.stem
-        check_copy(written, FIXTURES / f"{original}.pth")
+    main()
