@@ -12,8 +12,9 @@ public struct EvaluationData: Sendable {
   ///   - path: the annotations.
   ///   - format: one of `formats`; what the path tells if nil.
   ///   - images: the folder of pictures; beside the annotations if nil.
-  /// - Throws: `.usage` for a form that is not known, or cannot be told.
-  public init(_ path: String, format: String?, images: String?) throws {
+  ///   - split: `FOLD/FOLDS` or `FOLD/FOLDS:SEED`: only what a training recipe with these numbers keeps for validation.
+  /// - Throws: `.usage` for a form that is not known, or cannot be told, or a split that is none.
+  public init(_ path: String, format: String?, images: String?, split: String? = nil) throws {
     let format = try format ?? EvaluationData.format(of: path)
     let form: DataRecipe.Form
     if let words = WordFormat(rawValue: format) {
@@ -27,7 +28,21 @@ public struct EvaluationData: Sendable {
     var isFolder: ObjCBool = false
     _ = unsafe FileManager.default.fileExists(atPath: path, isDirectory: &isFolder)
     let folder = isFolder.boolValue ? path : (path as NSString).deletingLastPathComponent
-    recipe = DataRecipe(name: path, form: form, annotations: path, images: images ?? (folder.isEmpty ? "." : folder))
+    var recipe = DataRecipe(name: path, form: form, annotations: path, images: images ?? (folder.isEmpty ? "." : folder))
+    recipe.split = try split.map(EvaluationData.split)
+    self.recipe = recipe
+  }
+
+  private static func split(_ text: String) throws -> DataRecipe.Split {
+    let parts = text.split(separator: ":", omittingEmptySubsequences: false)
+    let folds = parts[0].split(separator: "/", omittingEmptySubsequences: false).map { Int($0) }
+    let seed = parts.count > 1 ? UInt64(parts[1]) : 0
+    guard parts.count <= 2, folds.count == 2, let fold = folds[0], let count = folds[1], let seed,
+      (2...1000).contains(count), (0..<count).contains(fold)
+    else {
+      throw LigatureError(.usage, "--split takes FOLD/FOLDS or FOLD/FOLDS:SEED, as in 0/20:1, not '\(text.prefix(40))'")
+    }
+    return DataRecipe.Split(fold: fold, folds: count, seed: seed, isTraining: false)
   }
 
   private static func format(of path: String) throws -> String {

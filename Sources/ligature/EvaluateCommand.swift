@@ -35,6 +35,12 @@ struct EvaluateCommand: ParsableCommand {
     completion: .directory)
   var images: String?
 
+  @Option(
+    help: ArgumentHelp(
+      "Only what a training recipe with such a split keeps for validation, as in 0/20:1.", valueName: "fold/folds:seed")
+  )
+  var split: String?
+
   @Option(help: ArgumentHelp("Print this metric only.", valueName: "name"))
   var metric: String?
 
@@ -57,7 +63,7 @@ struct EvaluateCommand: ParsableCommand {
   }
 
   func run() throws {
-    let sets = try data.map { try EvaluationData($0, format: format, images: images) }
+    let sets = try data.map { try EvaluationData($0, format: format, images: images, split: split) }
     let model = try Model(contentsOf: model, operators: .standard)
     let evaluation = try Evaluation(model.graph, metadata: model.metadata, options: options.session)
     let isTerminal = isatty(STDERR_FILENO) == 1
