@@ -19,11 +19,12 @@ public struct RecognitionPipeline: Sendable {
   private let preprocess: Recipe.Preprocess
   private let table: PixelTable
 
-  /// Throws `.unsupported` for a recipe that resizes in another way.
+  /// Throws `.unsupported` for a recipe that resizes in another way, and what recipes that cannot be followed throw.
   public init(_ preprocess: Recipe.Preprocess) throws {
     guard case .resizeOCR(let size) = preprocess.resize else {
       throw LigatureError(.unsupported, "the recipe has no 'ResizeOCR'")
     }
+    try preprocess.validate()
     self.size = size
     self.preprocess = preprocess
     table = try preprocess.table()

@@ -85,10 +85,12 @@ public struct DBPostprocessor: Codable, Sendable, Equatable {
     try Recipe.require(maxCandidates, in: 0...100_000, "postprocess.maxCandidates")
   }
 
-  /// Regions in the order of their outlines, in pixels of the map; they may reach beyond it.
+  /// Regions in the order of their outlines, in pixels of the map; they may reach beyond it. Throws `.numeric` for
+  /// parameters that no recipe could have.
   /// - Parameter map: probabilities `[H, W]`, one channel.
   public func callAsFunction(_ map: FloatImage) throws -> [TextBoundary] {
-    try map.thresholded(above: Float(maskThr)).contours(mode: .list, method: .simple)
+    try validate()
+    return try map.thresholded(above: Float(maskThr)).contours(mode: .list, method: .simple)
       .prefix(maxCandidates + 1).compactMap { try boundary(of: $0, map) }
   }
 

@@ -25,7 +25,8 @@ extension Raster where Scalar == UInt8 {
   }
 
   /// One channel, as OpenCV reads a file in grey: a JPEG's stored brightness, libpng's weights for a colour PNG (half
-  /// a level darker on average than `grey()`), alpha left out. Errors as `load`.
+  /// a level darker on average than `grey()`), alpha left out. Pictures of 16 bits or four inks differ from OpenCV's
+  /// by up to one level. Errors as `load`.
   public static func loadGrey(
     path: String, limits: ImageLimits = .standard, applyingOrientation: Bool = true
   ) throws -> Image {

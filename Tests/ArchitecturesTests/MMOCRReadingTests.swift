@@ -116,5 +116,9 @@ import Testing
     #expect(throws: LigatureError.self) { try Recipe(json: recipe.json()) }
     recipe.preprocess.resize = .resizeOCR(Recipe.ResizeOCR(height: 32, rotations: [0, 45]))
     #expect(throws: LigatureError.self) { try Recipe(json: recipe.json()) }
+    recipe.preprocess.resize = .resizeOCR(Recipe.ResizeOCR(height: 32, widthDivisor: 0))
+    #expect(throws: LigatureError.self) { try RecognitionPipeline(recipe.preprocess) }
+    let map = try FloatImage(width: 4, height: 4, channels: 1)
+    #expect(throws: LigatureError.self) { try DBPostprocessor(maxCandidates: .max)(map) }
   }
 }

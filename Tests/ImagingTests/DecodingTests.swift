@@ -27,6 +27,30 @@ import Testing
     }
   }
 
+  private struct Grey: Decodable { var width: Int, height: Int, sum: Int, places: Int }
+
+  /// In grey, files are read as OpenCV does, not by turning their colours grey.
+  @Test func greyEqualsTheReference() throws {
+    let expected = try JSONDecoder().decode(
+      [String: Grey].self, from: Data(contentsOf: Fixtures.folder.appendingPathComponent("grey.json")))
+    #expect(expected.count > 30)
+    // OpenCV weighs 16 bits before it cuts them, and inks without going through colours: half a level and one level
+    // of difference. It does not turn WebP.
+    let others: Set = ["png_rgb16.png", "png_rgba16.png", "jpeg_cmyk.jpg", "webp_exif6.webp"]
+    for (name, grey) in expected {
+      guard !others.contains(name) else {
+        let mean = try Image.decodeGrey(fixtures.file(name)).pixels.reduce(0) { $0 + Double($1) }
+        #expect(abs(mean - Double(grey.sum)) < 1.05 * Double(grey.width * grey.height), "\(name)")
+        continue
+      }
+      let image = try Image.decodeGrey(fixtures.file(name))
+      #expect(image.channels == 1)
+      #expect((image.width, image.height) == (grey.width, grey.height), "\(name)")
+      #expect(image.pixels.reduce(0) { $0 + Int($1) } == grey.sum, "\(name)")
+      #expect(image.pixels.enumerated().reduce(0) { $0 + ($1.offset + 1) * Int($1.element) } == grey.places, "\(name)")
+    }
+  }
+
   @Test func orientationIsAppliedOrLeft() throws {
     for orientation in Orientation.allCases {
       let bytes = try fixtures.file("jpeg_exif\(orientation.rawValue).jpg")
