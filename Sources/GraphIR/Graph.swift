@@ -269,6 +269,16 @@ extension Graph {
     }
   }
 
+  /// Puts zeros that take no memory in the place of what these constants and parameters hold.
+  package mutating func forget(_ ids: [ValueID]) throws {
+    let largest = ids.compactMap { self[$0].tensor?.byteCount }.max() ?? 0
+    let zeros = try TensorStorage(zeroPages: largest)
+    for id in ids {
+      guard let tensor = self[id].tensor, tensor.element.byteSize > 0 else { continue }
+      try setTensor(id, Tensor(tensor.element, tensor.shape, storage: zeros))
+    }
+  }
+
   /// Removes the nodes on whose results neither an output nor one of these values depends.
   public mutating func eraseUnused(keeping values: [ValueID]) throws {
     let kept = Set(values)

@@ -55,11 +55,28 @@ struct Planner {
       Plan.Tail(
         node: nodes[$0], rest: nodes[($0 + 1)...], known: knowledge.tensors, cache: PlanCache(capacity: planCapacity))
     }
+    let exits = exits(tail)
+    let (early, late) = live(scheduled, commit ?? scheduled.count, exits)
     var assembly = Assembly(planner: self, entries: entries.map(\.value))
     return try assembly.assemble(
-      scheduled, commit: commit ?? scheduled.count, sizes: knowledge.sizes, known: knowledge.tensors,
-      exits: exits(tail), tail: tail,
+      early + late, commit: early.count, sizes: knowledge.sizes, known: knowledge.tensors, exits: exits, tail: tail,
       entryShapes: entries.map { $0.type.sizes ?? [] })
+  }
+
+  /// Without the nodes whose results nobody reads any more, because their readers were settled while planning.
+  private func live(
+    _ scheduled: [(node: NodeID, outputs: [TensorType])], _ commit: Int, _ exits: [ValueID]
+  ) -> (early: [(node: NodeID, outputs: [TensorType])], late: [(node: NodeID, outputs: [TensorType])]) {
+    var needed = Set(exits).union(states.written.keys)
+    var isLive = [Bool](repeating: false, count: scheduled.count)
+    for index in scheduled.indices.reversed() {
+      let node = graph[scheduled[index].node]
+      isLive[index] =
+        node.op.traits.contains(.isImpure) || node.outputs.contains { $0.map(needed.contains) ?? false }
+      if isLive[index] { needed.formUnion(node.operands) }
+    }
+    let kept = scheduled.indices.filter { isLive[$0] }
+    return (kept.filter { $0 < commit }.map { scheduled[$0] }, kept.filter { $0 >= commit }.map { scheduled[$0] })
   }
 
   func label(_ id: NodeID) -> String { "\(graph[id].name) (\(graph[id].op.name))" }

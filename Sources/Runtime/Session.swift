@@ -28,10 +28,10 @@ public import TensorCore
     }
   }
 
-  public let graph: Graph
+  public private(set) var graph: Graph
   public let options: Options
   public let updates: [StateUpdate]
-  let planner: Planner
+  private(set) var planner: Planner
   private let packed = PackedConstants()
   private let plans: PlanCache
   private var arena = Arena()
@@ -186,6 +186,14 @@ extension Session {
   /// All state, in the order of the updates.
   public func state() throws -> [(name: String, tensor: Tensor)] {
     try lock.withLock { try states.names.enumerated().map { ($1, try states.tensor(at: $0)) } }
+  }
+
+  /// Lets go of what the graph says that the state starts with, so that it is not in memory twice.
+  package func releaseInitialState() throws {
+    try lock.withLock {
+      try graph.forget(updates.map(\.state))
+      planner = Planner(graph: graph, evaluator: planner.evaluator, packed: packed, states: planner.states)
+    }
   }
 
   /// Replaces what a state holds. Throws `.usage` for an unknown name, `.shape` for a tensor of another type.

@@ -15,7 +15,7 @@ import Foundation
     isMapped = false
   }
 
-  /// Whether the bytes are our own memory, not a file's.
+  /// Whether the bytes are memory that may be written, not a file's or the system's.
   package var isWritable: Bool { !isMapped }
 
   /// One zeroed scalar.
@@ -24,6 +24,17 @@ import Foundation
     unsafe base.initializeMemory(as: UInt8.self, repeating: 0, count: 64)
     byteCount = min(scalarSize, 64)
     isMapped = false
+  }
+
+  /// Zeros that take no memory: the system's pages, read-only. Throws `.limit` when it refuses them.
+  package init(zeroPages byteCount: Int) throws {
+    let address = unsafe mmap(nil, max(byteCount, 1), PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)
+    guard let address = unsafe address, unsafe address != MAP_FAILED else {
+      throw LigatureError(.limit, "the system has no address space for \(byteCount) bytes; make the input smaller")
+    }
+    unsafe base = address
+    self.byteCount = max(byteCount, 1)
+    isMapped = true
   }
 
   /// A file's bytes, mapped read-only: nothing is copied, pages come in when touched.

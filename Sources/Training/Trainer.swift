@@ -1,3 +1,4 @@
+import Foundation
 public import GraphIR
 public import Runtime
 public import TensorCore
@@ -36,6 +37,7 @@ public final class Trainer {
     }
   }
 
+  /// What is trained; its state is in the trainer alone (`state(named:)`).
   public let graph: TrainingGraph
   public let options: Options
   private(set) var session: Session
@@ -44,14 +46,16 @@ public final class Trainer {
 
   /// - Throws: `.unsupported`, naming the node, when an operator has no kernel.
   public init(_ graph: TrainingGraph, options: Options = Options()) throws {
-    self.graph = graph
     self.options = options
     session = try Trainer.session(graph.graph, graph, options)
+    try session.releaseInitialState()
+    self.graph = try graph.withoutState()
   }
 
   private static func session(_ graph: Graph, _ training: TrainingGraph, _ options: Options) throws -> Session {
     var session = options.session
-    session.memoryLimit = .max
+    // Below a limit of its own the trainer sees to it; without one, more than the machine has is an error at once.
+    session.memoryLimit = Int(clamping: ProcessInfo.processInfo.physicalMemory)
     return try Session(graph, updates: training.updates, options: session)
   }
 
@@ -71,14 +75,12 @@ public final class Trainer {
     let number = try stepCount + 1
     var result: StepResult?
     do {
-      try session.run(
-        ordered,
-        check: { results in
-          let seen = try self.read(results, number)
-          guard seen.loss.isFinite, seen.gradientNorm.isFinite else { throw NotFinite(result: seen) }
-          result = seen
-        }
-      ) { _ in }
+      let check = { (results: Results) in
+        let seen = try self.read(results, number)
+        guard seen.loss.isFinite, seen.gradientNorm.isFinite else { throw NotFinite(result: seen) }
+        result = seen
+      }
+      try session.run(ordered, check: check) { _ in }
     } catch let failure as NotFinite {
       throw try explain(failure.result, ordered)
     }
@@ -197,16 +199,16 @@ extension Trainer {
     let what =
       result.loss.isFinite
       ? "the norm of the gradients is \(result.gradientNorm) (loss \(result.loss))" : "the loss is \(result.loss)"
-    let where_ = "at step \(result.step): \(what); parameters are as before this step."
+    let prefix = "at step \(result.step): \(what); parameters are as before this step."
     for (input, tensor) in zip(session.inputs, inputs) {
       if let found = try NonFiniteValues(tensor) {
-        return LigatureError(.numeric, "\(where_) The input '\(input.name)' holds \(found); check the data")
+        return LigatureError(.numeric, "\(prefix) The input '\(input.name)' holds \(found); check the data")
       }
     }
     for (name, tensor) in try state() {
       if let found = try NonFiniteValues(tensor) {
         return LigatureError(
-          .numeric, "\(where_) The state '\(name)' held \(found) before; resume from an earlier checkpoint")
+          .numeric, "\(prefix) The state '\(name)' held \(found) before; resume from an earlier checkpoint")
       }
     }
     var first: (node: NodeID, text: String)?
@@ -219,10 +221,10 @@ extension Trainer {
       return firstNaN == nil
     }
     guard let first else {
-      return LigatureError(.numeric, "\(where_) Run again, it was finite: the memory is not reliable")
+      return LigatureError(.numeric, "\(prefix) Run again, it was finite: the memory is not reliable")
     }
     let node = session.graph[first.node]
-    var text = "\(where_) The first result that is not finite is \(first.text)"
+    var text = "\(prefix) The first result that is not finite is \(first.text)"
     if let firstNaN, firstNaN.node != first.node {
       text += "; the first NaN is \(firstNaN.text), made by \(session.graph[firstNaN.node].name)"
     }

@@ -79,6 +79,21 @@ public struct TrainingGraph: Sendable {
   }
 }
 
+extension TrainingGraph {
+  /// The same without what the state starts with: a session has it.
+  func withoutState() throws -> TrainingGraph {
+    var (graph, inference) = (graph, inference)
+    try graph.forget(updates.map(\.state))
+    let names = updates.map { graph[$0.state].name }
+    let shared = names.compactMap { name in
+      inference?.value(named: name).flatMap { inference?[$0].tensor == nil ? nil : $0 }
+    }
+    try inference?.forget(shared)
+    return TrainingGraph(
+      graph: graph, updates: updates, terms: terms, predictions: predictions, inference: inference)
+  }
+}
+
 /// Appends what turns gradients into new parameters.
 private struct UpdateWriter {
   private let optimizer: Optimizer
@@ -123,22 +138,22 @@ private struct UpdateWriter {
     }
     let op = try OptimizerUpdate(optimizer.rule, clip: limit)
     // Moments share one block of zeros until they are first written.
-    let largest = gradients.compactMap { builder.graph[$0.parameter].tensor?.count }.max() ?? 0
-    let zeros = try Tensor(zeros: .float32, [largest])
+    let largest = gradients.compactMap { builder.graph[$0.parameter].tensor?.byteCount }.max() ?? 0
+    let zeros = try TensorStorage(zeroPages: largest)
     for (parameter, gradient) in gradients {
       try update(parameter, gradient, op, scale, zeros, in: &builder)
     }
   }
 
   private mutating func update(
-    _ parameter: ValueID, _ gradient: ValueID, _ op: OptimizerUpdate, _ scale: ValueID?, _ zeros: Tensor,
+    _ parameter: ValueID, _ gradient: ValueID, _ op: OptimizerUpdate, _ scale: ValueID?, _ zeros: TensorStorage,
     in builder: inout GraphBuilder
   ) throws {
     let name = builder.graph[parameter].name
     let shape = builder.graph[parameter].tensor?.shape ?? []
     let moments = try op.rule.moments.map { moment in
       try builder.graph.addParameter(
-        "optimizer.\(moment).\(name)", Tensor(.float32, shape, storage: zeros.storage, byteOffset: zeros.byteOffset))
+        "optimizer.\(moment).\(name)", Tensor(.float32, shape, storage: zeros))
     }
     var step: ValueID?
     if case .adam = op.rule { step = next }
