@@ -9,6 +9,16 @@
 // w[filter, tap] = sum over images and pixels of g[filter, pixel] * x[tap's place for that pixel]: a matrix product
 // whose right side is gathered a block at a time. A task owns a rectangle of w (of one part of the batch) and walks all
 // pixels of its images in order, so results do not depend on who does what.
+enum { most_area = 49, line_slack = 64 };
+
+// A padded row of x, with room for the vectors that reach beyond.
+static long line_floats(const lig_conv_gradient *p) {
+  return gemm_round_up(p->out_w * p->stride_w + p->kernel_w * p->dilation_w + line_slack, 16);
+}
+
+#define KERNELS "conv_gradient.inc"
+#include "each_simd.h"
+
 enum { most_taps = 288, most_filters = 264, wanted_tasks = 16, most_part_floats = 1 << 22 };
 
 static long group_filters(const lig_conv_gradient *p) { return p->filters / p->groups; }
@@ -19,6 +29,9 @@ void lig_conv_gradient_prepare(lig_conv_gradient *p) {
   p->taps = p->channels / p->groups * p->kernel_h * p->kernel_w;
   p->pixels = p->out_h * p->out_w;
   p->depth = gemm_depth(p->pixels);
+  p->is_depthwise = p->groups > 1 && p->groups == p->channels && p->stride_w <= 2 &&
+                    p->kernel_h * p->kernel_w <= most_area;
+  if (p->is_depthwise) return;
   p->is_winograd = winograd_gradient_suits(p);
   if (p->is_winograd) {
     winograd_gradient_prepare(p);
@@ -52,6 +65,7 @@ static long parts_floats(const lig_conv_gradient *p) {
 }
 
 long lig_conv_gradient_workspace(const lig_conv_gradient *p, int threads) {
+  if (p->is_depthwise) return line_floats(p) * threads * (long)sizeof(float);
   if (p->is_winograd) return winograd_gradient_floats(p, threads) * (long)sizeof(float);
   return (parts_floats(p) + worker_floats(p) * threads) * (long)sizeof(float);
 }
@@ -136,6 +150,14 @@ static void gradient_task(void *context, long index, int worker) {
   }
 }
 
+static void depthwise_task(void *context, long filter, int worker) {
+  const gradient_job *job = context;
+  const lig_conv_gradient *p = job->plan;
+  const float *x = job->x + filter / group_filters(p) * p->height * p->width;
+  VARIANT(p->isa, depthwise_gradient)(
+      p, x, job->g + filter * p->pixels, job->scratch + worker * line_floats(p), job->w + filter * p->taps);
+}
+
 enum { sum_grain = 16384 };
 
 static void sum_task(void *context, long index, int worker) {
@@ -154,6 +176,11 @@ void lig_conv_gradient_run(
     const lig_conv_gradient *p, lig_pool *pool, const float *x, const float *g, float *w, void *workspace) {
   if (p->is_winograd) {
     winograd_gradient_run(p, pool, x, g, w, workspace);
+    return;
+  }
+  if (p->is_depthwise) {
+    gradient_job job = {.plan = p, .x = x, .g = g, .w = w, .scratch = workspace};
+    lig_parallel(pool, p->filters, depthwise_task, &job);
     return;
   }
   float *sums = workspace;

@@ -11,7 +11,7 @@
 // The states h of all steps are known (they are y), so the gates of all steps are made anew by two large products
 // rather than kept. Then one loop runs back through time; the gradients of x and of the weights are large products
 // again.
-enum { task_floats = 8192 };
+enum { most_rows = 32 };
 
 static long rows(const lig_recurrent_gradient *p) { return p->steps * p->batch; }
 static long columns(const lig_recurrent_gradient *p) { return p->gates * p->hidden; }
@@ -19,7 +19,10 @@ static long columns(const lig_recurrent_gradient *p) { return p->gates * p->hidd
 void lig_recurrent_gradient_prepare(lig_recurrent_gradient *p) {
   p->isa = (int)lig_isa();
   p->gates = p->is_gru ? 3 : 4;
-  p->rows_per_task = gemm_max(1, task_floats / columns(p));
+  // Sequences do not meet on their way back, so a task takes some of them through all steps. Each task reads all
+  // weights at each step: a few sequences are not worth that.
+  long groups = (p->batch + most_rows - 1) / most_rows;
+  p->rows_per_task = gemm_max(1, (p->batch + groups - 1) / gemm_max(groups, 1));
   long n = columns(p);
   p->from_x = (lig_matmul){
     .m = rows(p), .n = n, .k = p->input, .a_row = p->input, .a_column = 1, .b_row = 1, .b_column = p->input, .alpha = 1,
@@ -29,7 +32,7 @@ void lig_recurrent_gradient_prepare(lig_recurrent_gradient *p) {
     .alpha = 1, .accumulates = !p->is_gru,
   };
   p->back = (lig_matmul){
-    .m = p->batch, .n = p->hidden, .k = n, .a_row = n, .a_column = 1, .b_row = p->hidden, .b_column = 1, .alpha = 1,
+    .m = p->rows_per_task, .n = p->hidden, .k = n, .a_row = n, .a_column = 1, .b_row = p->hidden, .b_column = 1, .alpha = 1,
     .b_is_packed = 1, .accumulates = p->is_gru,
   };
   p->to_x = (lig_matmul){
@@ -86,10 +89,15 @@ static direction_memory lay_out(const lig_recurrent_gradient *p, int d, float *w
   return m;
 }
 
+// Products of a single thread, one for each worker.
+static long back_bytes(const lig_recurrent_gradient *p) {
+  return gemm_round_up(lig_matmul_workspace(&p->back, 1), 64);
+}
+
 static long matmul_bytes(const lig_recurrent_gradient *p, int threads) {
-  const lig_matmul *all[] = {&p->from_x, &p->from_h, &p->back, &p->to_x, &p->to_w, &p->to_r};
-  long most = 0;
-  for (int i = 0; i < 6; ++i) most = gemm_max(most, lig_matmul_workspace(all[i], threads));
+  const lig_matmul *all[] = {&p->from_x, &p->from_h, &p->to_x, &p->to_w, &p->to_r};
+  long most = back_bytes(p) * threads;
+  for (int i = 0; i < 5; ++i) most = gemm_max(most, lig_matmul_workspace(all[i], threads));
   return most;
 }
 
@@ -101,7 +109,7 @@ typedef struct {
   const lig_recurrent_gradient *plan;
   const lig_recurrent_gradient_data *data;
   direction_memory memory[2];
-  long step;
+  char *scratch;
 } gradient_job;
 
 static long length_of(const gradient_job *j, long n) { return j->data->lengths ? j->data->lengths[n] : j->plan->steps; }
@@ -185,10 +193,10 @@ static void load_state(const lig_recurrent_gradient *p, int d, long n, const flo
   }
 }
 
-static void backward_row(const gradient_job *j, int d, long n) {
+static void backward_row(const gradient_job *j, int d, long n, long s) {
   const lig_recurrent_gradient *p = j->plan;
   const direction_memory *m = &j->memory[d];
-  long s = j->step, length = length_of(j, n), h = p->hidden;
+  long length = length_of(j, n), h = p->hidden;
   float *step = m->step + n * columns(p), *dh = m->dh + n * h, *dc = m->dc + n * h;
   if (s >= length) {
     memset(step, 0, (size_t)columns(p) * sizeof(float));
@@ -210,12 +218,21 @@ static void backward_row(const gradient_job *j, int d, long n) {
   }
 }
 
+// Some sequences of one direction, from their ends to their starts.
 static void backward_task(void *context, long index, int worker) {
-  (void)worker;
   const gradient_job *j = context;
   const lig_recurrent_gradient *p = j->plan;
-  long tasks = (p->batch + p->rows_per_task - 1) / p->rows_per_task, first = index % tasks * p->rows_per_task;
-  for (long n = first; n < gemm_min(first + p->rows_per_task, p->batch); ++n) backward_row(j, (int)(index / tasks), n);
+  int d = (int)(index % p->directions);
+  long first = index / p->directions * p->rows_per_task, end = gemm_min(first + p->rows_per_task, p->batch);
+  const direction_memory *m = &j->memory[d];
+  lig_matmul back = p->back;
+  back.m = end - first;
+  if (back.m != p->back.m) lig_matmul_prepare(&back);
+  for (long step = p->steps - 1; step >= 0; --step) {
+    for (long n = first; n < end; ++n) backward_row(j, d, n, step);
+    lig_matmul_run(&back, NULL, m->step + first * columns(p), m->packed_r, NULL, m->dh + first * p->hidden,
+                   j->scratch + worker * back_bytes(p));
+  }
 }
 
 enum { sum_columns = 64 };
@@ -282,14 +299,9 @@ long lig_recurrent_gradient_run(
     lig_matmul_pack(&p->back, data->r + d * of_r, m->packed_r);
   }
   lig_parallel(pool, both, forward_task, &job);
-  long row_tasks = (p->batch + p->rows_per_task - 1) / p->rows_per_task;
-  for (job.step = p->steps - 1; job.step >= 0; --job.step) {
-    lig_parallel(pool, p->directions * row_tasks, backward_task, &job);
-    for (int d = 0; d < p->directions; ++d) {
-      const direction_memory *m = &job.memory[d];
-      lig_matmul_run(&p->back, pool, m->step, m->packed_r, NULL, m->dh, scratch);
-    }
-  }
+  job.scratch = (char *)scratch;
+  long groups = (p->batch + p->rows_per_task - 1) / p->rows_per_task;
+  lig_parallel(pool, p->directions * groups, backward_task, &job);
   store_states(&job);
   for (int d = 0; d < p->directions; ++d) {
     const direction_memory *m = &job.memory[d];

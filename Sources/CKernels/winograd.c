@@ -90,14 +90,24 @@ void winograd_pack(const lig_conv *p, lig_pool *pool, const float *weights, floa
   lig_parallel(pool, padded_filters(p) / p->panel_height, pack_task, &job);
 }
 
+// Planes are read and written a few lines at a time, which no prefetcher follows.
+static void fetch(const float *from, long count) {
+  for (long i = 0; i < count; i += 16) __builtin_prefetch(from + i, 0, 2);
+}
+static void fetch_to_write(float *to, long count) {
+  for (long i = 0; i < count; i += 16) __builtin_prefetch(to + i, 1, 2);
+}
+
 // Rows [row, row + rows) of tiles, all of one image, to columns from `column` on.
 static void load_tiles(
     const winograd_job *job, long row, long rows, long column, float *inputs, float *lines) {
   const lig_conv *p = job->plan;
   const lig_winograd *w = &p->winograd;
-  long image = row / w->tiles_h, top = row % w->tiles_h * 2 - p->pad_top;
+  long image = row / w->tiles_h, top = row % w->tiles_h * 2 - p->pad_top, area = p->height * p->width;
+  long first = gemm_max(top, 0), last = gemm_min(top + 2 * rows + 2, p->height);
   for (long c = 0; c < p->channels; ++c) {
-    const float *plane = job->x + (image * p->channels + c) * p->height * p->width;
+    const float *plane = job->x + (image * p->channels + c) * area;
+    if (c + 2 < p->channels) fetch(plane + 2 * area + first * p->width, (last - first) * p->width);
     for (long i = 0; i < 2 * rows + 2; ++i) {
       const float *from = top + i >= 0 && top + i < p->height ? plane + (top + i) * p->width : NULL;
       VARIANT(p->isa, padded_line)(
@@ -119,6 +129,7 @@ static void store_tiles(const winograd_job *job, long row, long column, const fl
   for (long f = 0; f < p->filters; ++f) {
     long at = ((image * p->filters + f) * p->out_h + line) * p->out_w;
     float *top = job->y + at;
+    if (f + 2 < p->filters) fetch_to_write(top + 2 * p->out_h * p->out_w, lines * p->out_w);
     VARIANT(p->isa, transform_output)(
         products + f * w->row_floats + column, p->filters * w->row_floats, w->tiles_w, job->bias ? job->bias[f] : 0,
         top, lines > 1 ? top + p->out_w : NULL, p->out_w);

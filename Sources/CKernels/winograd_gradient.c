@@ -12,7 +12,7 @@
 #define KERNELS "winograd_gradient.inc"
 #include "each_simd.h"
 
-enum { places = 16, chunk_floats = 768 * 1024, least_tiles = 128, most_tiles = 384, most_filters = 264 };
+enum { places = 16, chunk_floats = 2048 * 1024, least_tiles = 256, most_tiles = 1024, most_filters = 264 };
 
 static long lanes_of(const lig_conv_gradient *p) { return p->panel_width / 2; }
 static long channel_panels(const lig_conv_gradient *p) { return (p->channels + p->panel_width - 1) / p->panel_width; }

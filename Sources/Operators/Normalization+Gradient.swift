@@ -70,6 +70,8 @@ public struct BatchNormalizationGradient: Operator {
   public func cost(_ context: InferenceContext, outputs: [TensorType]) -> Cost {
     context.elementwiseCost(outputs, perElement: 8)
   }
+  /// Of x, which is usually kept for this alone.
+  public var traits: Traits { .canReuseInput0 }
 }
 
 extension LayerNormalization: Differentiable {

@@ -16,6 +16,8 @@ typedef struct {
   int isa, panel_width, panel_height;
   /// 1x1, stride 1, no padding: the input is its own columns.
   int pointwise;
+  /// One input channel a group: computed directly.
+  int is_depthwise;
   /// 3x3, stride 1, by transformed tiles; a task is a chunk.
   int is_winograd;
   lig_winograd winograd;

@@ -17,6 +17,7 @@ typedef struct {
   int batch_first;
 
   int isa;
+  /// Gates of a cell; sequences that a task takes back through time.
   long gates, rows_per_task;
   /// Gates of all steps from x and from h; one step back; the results.
   lig_matmul from_x, from_h, back, to_x, to_w, to_r;
