@@ -118,7 +118,8 @@ private struct Driver {
       throw LigatureError(
         .unsupported,
         "the operator \(node.op.name) has no gradient rule, but the loss depends on "
-          + "'\(value.map { builder.graph[$0].name } ?? "")' through it; detach that path or write a rule (Differentiable)"
+          + "'\(value.map { builder.graph[$0].name } ?? "")' through it; "
+          + (GradientRules.reasons[node.op.name.type] ?? "detach that path or write a rule (Differentiable)")
       )
     }
     let context = GradientContext(inputs: node.inputs, outputs: node.outputs, cotangents: cotangents, needed: needed)

@@ -95,6 +95,74 @@ static void grid_task(void *context, long index, int worker) {
   }
 }
 
+// ── Cubic ───────────────────────────────────────────────────────────────────
+// The four places along an axis (-1: nothing), their weights, and how these change with the grid.
+typedef struct {
+  long at[4];
+  float weight[4], slope[4];
+} cubic_place;
+
+static cubic_place place_cubic(const grid_job *work, float v, long n) {
+  cubic_place result;
+  float at = denormalize(v, n, work->align), low = floorf(at);
+  float rate = work->align ? 0.5f * (float)(n - 1) : 0.5f * (float)n;
+  cubic(at - low, result.weight);
+  cubic_slopes(at - low, result.slope);
+  for (int i = 0; i < 4; i++) {
+    result.slope[i] *= rate;
+    result.at[i] = place(low + (float)(i - 1), n, work->padding, work->align);
+  }
+  return result;
+}
+
+static void cubic_input_task(void *context, long index, int worker) {
+  (void)worker;
+  const grid_job *work = context;
+  long blocks = lig_tiles(work->channels, CHANNELS), batch = index / blocks, first = index % blocks * CHANNELS;
+  long last = lig_min(first + CHANNELS, work->channels), plane = work->height * work->width;
+  float *dx = work->dx + (batch * work->channels + first) * plane;
+  memset(dx, 0, (size_t)((last - first) * plane) * sizeof(float));
+  for (long i = 0; i < work->points; i++) {
+    const float *at = work->grid + 2 * (batch * work->points + i);
+    cubic_place x = place_cubic(work, at[0], work->width), y = place_cubic(work, at[1], work->height);
+    for (int t = 0; t < 16; t++) {
+      long row = y.at[t / 4], column = x.at[t % 4];
+      if (row < 0 || column < 0) continue;
+      float weight = y.weight[t / 4] * x.weight[t % 4];
+      for (long c = first; c < last; c++) {
+        dx[(c - first) * plane + row * work->width + column] +=
+          weight * work->g[(batch * work->channels + c) * work->points + i];
+      }
+    }
+  }
+}
+
+static void cubic_grid_task(void *context, long index, int worker) {
+  (void)worker;
+  const grid_job *work = context;
+  long batch = index / work->tiles, start = index % work->tiles * POINTS;
+  long last = lig_min(start + POINTS, work->points), plane = work->height * work->width;
+  for (long i = start; i < last; i++) {
+    const float *at = work->grid + 2 * (batch * work->points + i);
+    cubic_place x = place_cubic(work, at[0], work->width), y = place_cubic(work, at[1], work->height);
+    float dx = 0, dy = 0;
+    for (long c = 0; c < work->channels; c++) {
+      const float *image = work->x + (batch * work->channels + c) * plane;
+      float g = work->g[(batch * work->channels + c) * work->points + i];
+      for (int t = 0; t < 16; t++) {
+        long row = y.at[t / 4], column = x.at[t % 4];
+        if (row < 0 || column < 0) continue;
+        float value = g * image[row * work->width + column];
+        dx += value * y.weight[t / 4] * x.slope[t % 4];
+        dy += value * y.slope[t / 4] * x.weight[t % 4];
+      }
+    }
+    float *to = work->dgrid + 2 * (batch * work->points + i);
+    to[0] = dx;
+    to[1] = dy;
+  }
+}
+
 void lig_grid_sample_gradient(
   int mode, int padding, int align_corners, const float *x, const float *grid, const float *g, float *dx, float *dgrid,
   long batch, long channels, long height, long width, long out_height, long out_width, lig_pool *pool
@@ -104,6 +172,7 @@ void lig_grid_sample_gradient(
     .channels = channels, .height = height, .width = width, .points = out_height * out_width,
   };
   work.tiles = lig_tiles(work.points, POINTS);
-  if (dx) lig_parallel(pool, batch * lig_tiles(channels, CHANNELS), input_task, &work);
-  if (dgrid) lig_parallel(pool, batch * work.tiles, grid_task, &work);
+  int is_cubic = mode == LIG_GRID_CUBIC;
+  if (dx) lig_parallel(pool, batch * lig_tiles(channels, CHANNELS), is_cubic ? cubic_input_task : input_task, &work);
+  if (dgrid) lig_parallel(pool, batch * work.tiles, is_cubic ? cubic_grid_task : grid_task, &work);
 }

@@ -28,6 +28,26 @@ static inline long place(float v, long n, int padding, int align) {
   return lig_max(0, lig_min(at, n - 1));
 }
 
+// Keys' cubic convolution: the weights of four neighbours, for a place t past the second.
+static inline void cubic(float t, float *w) {
+  const float a = -0.75f;
+  float s = 1.0f - t;
+  w[0] = a * (t - 2.0f * t * t + t * t * t);
+  w[1] = (a + 2.0f) * t * t * t - (a + 3.0f) * t * t + 1.0f;
+  w[2] = (a + 2.0f) * s * s * s - (a + 3.0f) * s * s + 1.0f;
+  w[3] = a * (s - 2.0f * s * s + s * s * s);
+}
+
+// Their derivatives by t.
+static inline void cubic_slopes(float t, float *w) {
+  const float a = -0.75f;
+  float s = 1.0f - t;
+  w[0] = a * (1.0f - 4.0f * t + 3.0f * t * t);
+  w[1] = 3.0f * (a + 2.0f) * t * t - 2.0f * (a + 3.0f) * t;
+  w[2] = 2.0f * (a + 3.0f) * s - 3.0f * (a + 2.0f) * s * s;
+  w[3] = -a * (1.0f - 4.0f * s + 3.0f * s * s);
+}
+
 // The derivative of `reflect`.
 static inline float reflect_slope(float v, long n, int align) {
   float low = align ? 0.0f : -0.5f, high = align ? (float)(n - 1) : (float)n - 0.5f, range = high - low;

@@ -16,6 +16,24 @@ enum { most_rows = 32 };
 static long rows(const lig_recurrent_gradient *p) { return p->steps * p->batch; }
 static long columns(const lig_recurrent_gradient *p) { return p->gates * p->hidden; }
 
+static void prepare_reset(lig_recurrent_gradient *p) {
+  if (!p->resets_before) return;
+  long h = p->hidden, n = columns(p);
+  p->from_reset = (lig_matmul){
+    .m = rows(p), .n = h, .k = h, .a_row = h, .a_column = 1, .b_row = 1, .b_column = h, .alpha = 1,
+  };
+  p->back_reset = (lig_matmul){
+    .m = p->rows_per_task, .n = h, .k = h, .a_row = n, .a_column = 1, .b_row = h, .b_column = 1, .alpha = 1,
+    .b_is_packed = 1,
+  };
+  p->to_reset = (lig_matmul){
+    .m = h, .n = h, .k = rows(p), .a_row = 1, .a_column = n, .b_row = h, .b_column = 1, .alpha = 1,
+  };
+  lig_matmul_prepare(&p->from_reset);
+  lig_matmul_prepare(&p->back_reset);
+  lig_matmul_prepare(&p->to_reset);
+}
+
 void lig_recurrent_gradient_prepare(lig_recurrent_gradient *p) {
   p->isa = (int)lig_isa();
   p->gates = p->is_gru ? 3 : 4;
@@ -43,6 +61,7 @@ void lig_recurrent_gradient_prepare(lig_recurrent_gradient *p) {
   };
   p->to_r = p->to_w;
   p->to_r.n = p->to_r.b_row = p->hidden;
+  prepare_reset(p);
   lig_matmul *all[] = {&p->from_x, &p->from_h, &p->back, &p->to_x, &p->to_w, &p->to_r};
   for (int i = 0; i < 6; ++i) lig_matmul_prepare(all[i]);
 }
@@ -56,6 +75,9 @@ typedef struct {
   /// `[batch, columns]`, `[batch, hidden]` twice: one step.
   float *step, *dh, *dc;
   float *packed_r, *bias;
+  /// Where the reset comes before the product: `[rows, hidden]`, the scaled states and their products, and
+  /// `[batch, hidden]`, the gradient of the former at one step.
+  float *reset, *q, *dreset, *packed_reset;
 } direction_memory;
 
 static long padded(long floats) { return gemm_round_up(floats, 16); }
@@ -66,8 +88,15 @@ static long direction_floats(const lig_recurrent_gradient *p) {
          2 * padded(p->batch * p->hidden) + padded(lig_matmul_packed_count(&p->back)) + padded(2 * columns(p));
 }
 
+// The part that only a reset before the product needs.
+static long reset_floats(const lig_recurrent_gradient *p) {
+  if (!p->resets_before) return 0;
+  long packed = padded(lig_matmul_packed_count(&p->back_reset));
+  return 2 * padded(rows(p) * p->hidden) + padded(p->batch * p->hidden) + packed;
+}
+
 static direction_memory lay_out(const lig_recurrent_gradient *p, int d, float *workspace) {
-  float *next = workspace + d * direction_floats(p);
+  float *next = workspace + d * (direction_floats(p) + reset_floats(p));
   direction_memory m = {.p = next};
   next += padded(rows(p) * columns(p));
   m.s = m.p;
@@ -86,23 +115,33 @@ static direction_memory lay_out(const lig_recurrent_gradient *p, int d, float *w
   m.dc = m.dh + padded(p->batch * p->hidden);
   m.packed_r = m.dc + padded(p->batch * p->hidden);
   m.bias = m.packed_r + padded(lig_matmul_packed_count(&p->back));
+  if (p->resets_before) {
+    m.reset = m.bias + padded(2 * columns(p));
+    m.q = m.reset + padded(rows(p) * p->hidden);
+    m.dreset = m.q + padded(rows(p) * p->hidden);
+    m.packed_reset = m.dreset + padded(p->batch * p->hidden);
+  }
   return m;
 }
 
 // Products of a single thread, one for each worker.
 static long back_bytes(const lig_recurrent_gradient *p) {
-  return gemm_round_up(lig_matmul_workspace(&p->back, 1), 64);
+  long bytes = lig_matmul_workspace(&p->back, 1);
+  if (p->resets_before) bytes = gemm_max(bytes, lig_matmul_workspace(&p->back_reset, 1));
+  return gemm_round_up(bytes, 64);
 }
 
 static long matmul_bytes(const lig_recurrent_gradient *p, int threads) {
   const lig_matmul *all[] = {&p->from_x, &p->from_h, &p->to_x, &p->to_w, &p->to_r};
   long most = back_bytes(p) * threads;
   for (int i = 0; i < 5; ++i) most = gemm_max(most, lig_matmul_workspace(all[i], threads));
+  const lig_matmul *more[] = {&p->from_reset, &p->to_reset};
+  for (int i = 0; p->resets_before && i < 2; ++i) most = gemm_max(most, lig_matmul_workspace(more[i], threads));
   return most;
 }
 
 long lig_recurrent_gradient_workspace(const lig_recurrent_gradient *p, int threads) {
-  return p->directions * direction_floats(p) * (long)sizeof(float) + matmul_bytes(p, threads);
+  return p->directions * (direction_floats(p) + reset_floats(p)) * (long)sizeof(float) + matmul_bytes(p, threads);
 }
 
 typedef struct {
@@ -160,6 +199,25 @@ static const float *cell_before(const gradient_job *j, int d, long n, long s) {
   return j->data->initial_c ? j->data->initial_c + state_at(p, d, n) : NULL;
 }
 
+// The gates of one sequence that the candidate has to wait for.
+static void reset_task(void *context, long index, int worker) {
+  (void)worker;
+  const gradient_job *j = context;
+  const lig_recurrent_gradient *p = j->plan;
+  int d = (int)(index / p->batch);
+  long n = index % p->batch, length = length_of(j, n), h = p->hidden;
+  const direction_memory *m = &j->memory[d];
+  for (long time = 0; time < p->steps; ++time) {
+    long row = row_of(p, time, n);
+    if (time < length) {
+      VARIANT(p->isa, gru_reset_row)(
+          m->p + row * columns(p), m->s + row * columns(p), m->before + row * h, m->reset + row * h, h);
+    } else {
+      memset(m->reset + row * h, 0, (size_t)h * sizeof(float));
+    }
+  }
+}
+
 // Gates and cells of one sequence.
 static void forward_task(void *context, long index, int worker) {
   (void)worker;
@@ -170,7 +228,9 @@ static void forward_task(void *context, long index, int worker) {
   const direction_memory *m = &j->memory[d];
   for (long s = 0; s < length; ++s) {
     long row = row_of(p, time_of(j, d, n, s), n);
-    if (p->is_gru) {
+    if (p->resets_before) {
+      VARIANT(p->isa, gru_candidate_row)(m->p + row * columns(p), m->q + row * p->hidden, p->hidden);
+    } else if (p->is_gru) {
       VARIANT(p->isa, gru_forward_row)(m->p + row * columns(p), m->s + row * columns(p), p->hidden);
     } else {
       VARIANT(p->isa, lstm_forward_row)(
@@ -193,6 +253,22 @@ static void load_state(const lig_recurrent_gradient *p, int d, long n, const flo
   }
 }
 
+// One sequence's part of a step back that comes before the product with the candidate's weights.
+static void backward_candidate_row(const gradient_job *j, int d, long n, long s) {
+  const lig_recurrent_gradient *p = j->plan;
+  const direction_memory *m = &j->memory[d];
+  long length = length_of(j, n), h = p->hidden;
+  float *step = m->step + n * columns(p), *dh = m->dh + n * h;
+  if (s >= length) {
+    memset(step, 0, (size_t)columns(p) * sizeof(float));
+    return;
+  }
+  if (s == length - 1) load_state(p, d, n, j->data->dlast_h, dh);
+  long time = time_of(j, d, n, s), row = row_of(p, time, n);
+  const float *dy = j->data->dy ? j->data->dy + y_at(p, d, time, n) : NULL;
+  VARIANT(p->isa, gru_backward_candidate_row)(m->p + row * columns(p), step, m->before + row * h, dy, dh, h);
+}
+
 static void backward_row(const gradient_job *j, int d, long n, long s) {
   const lig_recurrent_gradient *p = j->plan;
   const direction_memory *m = &j->memory[d];
@@ -203,11 +279,16 @@ static void backward_row(const gradient_job *j, int d, long n, long s) {
     memset(dh, 0, (size_t)h * sizeof(float));
     return;
   }
+  long time = time_of(j, d, n, s), row = row_of(p, time, n);
+  if (p->resets_before) {
+    VARIANT(p->isa, gru_backward_reset_row)(
+        m->p + row * columns(p), m->s + row * columns(p), step, m->before + row * h, m->dreset + n * h, dh, h);
+    return;
+  }
   if (s == length - 1) {
     load_state(p, d, n, j->data->dlast_h, dh);
     load_state(p, d, n, j->data->dlast_c, dc);
   }
-  long time = time_of(j, d, n, s), row = row_of(p, time, n);
   const float *dy = j->data->dy ? j->data->dy + y_at(p, d, time, n) : NULL;
   if (p->is_gru) {
     VARIANT(p->isa, gru_backward_row)(
@@ -225,13 +306,22 @@ static void backward_task(void *context, long index, int worker) {
   int d = (int)(index % p->directions);
   long first = index / p->directions * p->rows_per_task, end = gemm_min(first + p->rows_per_task, p->batch);
   const direction_memory *m = &j->memory[d];
-  lig_matmul back = p->back;
-  back.m = end - first;
-  if (back.m != p->back.m) lig_matmul_prepare(&back);
+  lig_matmul back = p->back, back_reset = p->back_reset;
+  back.m = back_reset.m = end - first;
+  if (back.m != p->back.m) {
+    lig_matmul_prepare(&back);
+    if (p->resets_before) lig_matmul_prepare(&back_reset);
+  }
+  float *step_rows = m->step + first * columns(p);
+  char *scratch = j->scratch + worker * back_bytes(p);
   for (long step = p->steps - 1; step >= 0; --step) {
+    if (p->resets_before) {
+      for (long n = first; n < end; ++n) backward_candidate_row(j, d, n, step);
+      lig_matmul_run(&back_reset, NULL, step_rows + 2 * p->hidden, m->packed_reset, NULL, m->dreset + first * p->hidden,
+                     scratch);
+    }
     for (long n = first; n < end; ++n) backward_row(j, d, n, step);
-    lig_matmul_run(&back, NULL, m->step + first * columns(p), m->packed_r, NULL, m->dh + first * p->hidden,
-                   j->scratch + worker * back_bytes(p));
+    lig_matmul_run(&back, NULL, step_rows, m->packed_r, NULL, m->dh + first * p->hidden, scratch);
   }
 }
 
@@ -246,8 +336,12 @@ static void bias_task(void *context, long index, int worker) {
   long count = gemm_min(sum_columns, columns(p) - first);
   float *to = j->data->dbias + d * 2 * columns(p) + first;
   VARIANT(p->isa, column_sums)(j->memory[d].p + first, rows(p), columns(p), count, to);
-  if (p->is_gru) VARIANT(p->isa, column_sums)(j->memory[d].s + first, rows(p), columns(p), count, to + columns(p));
-  else memcpy(to + columns(p), to, (size_t)count * sizeof(float));
+  // What h gives has gradients of its own only where it is scaled by the reset gate.
+  if (p->is_gru && !p->resets_before) {
+    VARIANT(p->isa, column_sums)(j->memory[d].s + first, rows(p), columns(p), count, to + columns(p));
+  } else {
+    memcpy(to + columns(p), to, (size_t)count * sizeof(float));
+  }
 }
 
 // The bias of a direction: what is added to the gates with x, and with h.
@@ -286,7 +380,7 @@ long lig_recurrent_gradient_run(
     if (data->lengths[n] < 0 || data->lengths[n] > p->steps) return n + 1;
   }
   gradient_job job = {.plan = p, .data = data};
-  float *scratch = (float *)workspace + p->directions * direction_floats(p);
+  float *scratch = (float *)workspace + p->directions * (direction_floats(p) + reset_floats(p));
   for (int d = 0; d < p->directions; ++d) job.memory[d] = lay_out(p, d, workspace);
   long both = p->directions * p->batch, of_w = columns(p) * p->input, of_r = columns(p) * p->hidden;
   lig_parallel(pool, both, before_task, &job);
@@ -297,6 +391,14 @@ long lig_recurrent_gradient_run(
     const float *with_h = data->bias && p->is_gru ? m->bias + columns(p) : NULL;
     lig_matmul_run(&p->from_h, pool, m->before, data->r + d * of_r, with_h, m->s, scratch);
     lig_matmul_pack(&p->back, data->r + d * of_r, m->packed_r);
+  }
+  if (p->resets_before) lig_parallel(pool, both, reset_task, &job);
+  for (int d = 0; p->resets_before && d < p->directions; ++d) {
+    const direction_memory *m = &job.memory[d];
+    const float *weights = data->r + d * of_r + 2 * p->hidden * p->hidden;
+    const float *bias = data->bias ? data->bias + (2 * d + 1) * columns(p) + 2 * p->hidden : NULL;
+    lig_matmul_run(&p->from_reset, pool, m->reset, weights, bias, m->q, scratch);
+    lig_matmul_pack(&p->back_reset, weights, m->packed_reset);
   }
   lig_parallel(pool, both, forward_task, &job);
   job.scratch = (char *)scratch;
@@ -310,6 +412,10 @@ long lig_recurrent_gradient_run(
     if (data->dx) lig_matmul_run(&to_x, pool, m->p, data->w + d * of_w, NULL, data->dx, scratch);
     if (data->dw) lig_matmul_run(&p->to_w, pool, m->p, data->x, NULL, data->dw + d * of_w, scratch);
     if (data->dr) lig_matmul_run(&p->to_r, pool, m->s, m->before, NULL, data->dr + d * of_r, scratch);
+    if (data->dr && p->resets_before) {
+      float *to = data->dr + d * of_r + 2 * p->hidden * p->hidden;
+      lig_matmul_run(&p->to_reset, pool, m->p + 2 * p->hidden, m->reset, NULL, to, scratch);
+    }
   }
   if (data->dbias) {
     lig_parallel(pool, p->directions * ((columns(p) + sum_columns - 1) / sum_columns), bias_task, &job);

@@ -170,15 +170,6 @@ typedef struct {
   long channels, height, width, points, tiles;
 } grid_job;
 
-static void cubic(float t, float *w) {
-  const float a = -0.75f;
-  float s = 1.0f - t;
-  w[0] = a * (t - 2.0f * t * t + t * t * t);
-  w[1] = (a + 2.0f) * t * t * t - (a + 3.0f) * t * t + 1.0f;
-  w[2] = (a + 2.0f) * s * s * s - (a + 3.0f) * s * s + 1.0f;
-  w[3] = a * (s - 2.0f * s * s + s * s * s);
-}
-
 // Taps along one axis: first position and weights.
 static int axis_taps(const grid_job *work, float v, float *first, float *weight) {
   switch (work->mode) {

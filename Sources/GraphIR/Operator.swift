@@ -200,6 +200,8 @@ public struct OperatorSet: Sendable {
 
   public func contains(_ name: OperatorName) -> Bool { types[name] != nil }
 
+  package func family(of name: OperatorName) -> (any Operator.Type)? { types[name] }
+
   /// The operator of that name, or `nil` when the set does not know it.
   /// Throws when it does and the attributes do not fit.
   public func decode(_ name: OperatorName, _ attributes: Attributes) throws -> (any Operator)? {

@@ -13,6 +13,7 @@ extension RecurrentKernels {
     let sizes = try plan(layer, x: x.shape, hidden: layer.hiddenSize ?? r.shape[2])
     var plan = lig_recurrent_gradient()
     plan.is_gru = layer.cell == .gru ? 1 : 0
+    plan.resets_before = layer.cell == .gru && !layer.linearBeforeReset ? 1 : 0
     (plan.steps, plan.batch, plan.input, plan.hidden) = (sizes.steps, sizes.batch, sizes.input, sizes.hidden)
     (plan.directions, plan.reverse, plan.batch_first) = (sizes.directions, sizes.reverse, sizes.batch_first)
     unsafe lig_recurrent_gradient_prepare(&plan)

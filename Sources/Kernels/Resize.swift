@@ -122,11 +122,17 @@ enum ResizeKernels {
     var slice = y.shape
     slice[axis.axis] = 1
     return try (0..<axis.output).compactMap { index in
-      let place = axis.source(index, op.coordinates)
-      guard place < 0 || place > Float(axis.input - 1) else { return nil }
+      guard isOutside(op, axis, index) else { return nil }
       return try StridedCopy(
         .float32, slice, source: slice.map { _ in 0 }, target: strides, targetOffset: index * strides[axis.axis])
     }
+  }
+
+  /// Whether a place of the result is filled with `extrapolation_value`.
+  fileprivate static func isOutside(_ op: Resize, _ axis: Resize.Axis, _ index: Int) -> Bool {
+    guard op.coordinates == .cropAndResize else { return false }
+    let place = axis.source(index, op.coordinates)
+    return place < 0 || place > Float(axis.input - 1)
   }
 
   // ── Gradient ──────────────────────────────────────────────────────────────
@@ -139,14 +145,14 @@ enum ResizeKernels {
       constants: context.inputs.map { $0?.constant }, contents: context.inputs.map { _ in nil }, outputCount: 1)
     let forward = op.forwardContext(known, of: TensorType(dx.element, sizes: dx.shape))
     let axes = try axes(op.forward, forward, from: dx.shape, to: g.shape)
-    let order = axes.filter { $0.input != $0.output || $0.scale != 1 }
+    let order = axes.filter { $0.input != $0.output || $0.scale != 1 || op.forward.coordinates == .cropAndResize }
       .sorted { Float($0.output) / Float(max($0.input, 1)) > Float($1.output) / Float(max($1.input, 1)) }
     var shape = g.shape
     var passes: [Pass] = []
     var largest = 0
     for (index, axis) in order.enumerated() {
       let line = try Line(shape, axis: axis.axis)
-      let taps = try ResizeTaps(axis, op.forward).transposed(inputs: axis.input)
+      let taps = try ResizeTaps(axis, op.forward).transposed(axis, op.forward)
       passes.append(Pass(outer: line.outer, count: line.count, inner: line.inner, output: axis.input, taps: taps))
       shape[axis.axis] = axis.input
       if index < order.count - 1 { largest = max(largest, try Checked.byteCount(.float32, shape)) }
@@ -231,10 +237,11 @@ private struct ResizeTaps: Sendable {
     }
   }
 
-  /// What each of `inputs` input elements gives to which output elements. Filled up with weights of 0.
-  func transposed(inputs: Int) -> ResizeTaps {
-    var lists = [[(output: Int32, weight: Float)]](repeating: [], count: inputs)
-    for (place, index) in indices.enumerated() where weights[place] != 0 {
+  /// What each input element gives to which output elements. Filled up with weights of 0.
+  func transposed(_ axis: Resize.Axis, _ op: Resize) -> ResizeTaps {
+    var lists = [[(output: Int32, weight: Float)]](repeating: [], count: axis.input)
+    let isOutside = (0..<axis.output).map { ResizeKernels.isOutside(op, axis, $0) }
+    for (place, index) in indices.enumerated() where weights[place] != 0 && !isOutside[place / count] {
       lists[Int(index)].append((Int32(place / count), weights[place]))
     }
     var result = self

@@ -42,27 +42,65 @@ extension Conv: Differentiable {
 extension ConvTranspose: Differentiable {
   public func gradient(_ context: GradientContext, into builder: inout GraphBuilder) throws -> [ValueID?] {
     let (x, w, g) = (try context.input(0), try context.input(1), try context.cotangent())
-    guard outputShape.isEmpty, window.autoPad == .notSet || window.autoPad == .valid else {
-      throw LigatureError(
-        .unsupported, "ConvTranspose has no gradient rule with output_shape or auto_pad; give pads and output_padding")
-    }
     var results = [ValueID?](repeating: nil, count: context.inputs.count)
-    if context.needs(0) {
-      // Output padding is read by no window, unless it is as large as a stride: then there are too many windows.
-      let full = try builder.append(Conv(window), [g, w])
-      let isExact = outputPadding.enumerated().allSatisfy { $1 < window.stride($0) }
-      guard isExact else {
-        throw LigatureError(
-          .unsupported, "ConvTranspose has no gradient rule with output_padding \(outputPadding) of a stride or more")
-      }
-      results[0] = full
-    }
+    let (window, read) = try reading(g, x, w, &builder)
+    if context.needs(0) { results[0] = try builder.append(Conv(window), [read, w]) }
     // The roles of input and gradient are exchanged.
     if context.needs(1) {
-      results[1] = try builder.append(ConvWeightGradient(window), [g, x, builder.shape(of: w)])
+      results[1] = try builder.append(ConvWeightGradient(window), [read, x, builder.shape(of: w)])
     }
     if context.needs(2) { results[2] = try channelSum(g, &builder) }
     return results
+  }
+
+  /// Windows over the gradient of which there are as many as x has elements, and the part of it that they read.
+  ///
+  /// Output padding is read by none of them, unless it is as large as a stride: then there would be too many.
+  private func reading(
+    _ g: ValueID, _ x: ValueID, _ w: ValueID, _ builder: inout GraphBuilder
+  ) throws -> (window: ConvolutionWindow, gradient: ValueID) {
+    let isSame = window.autoPad == .sameUpper || window.autoPad == .sameLower
+    let overhangs = outputPadding.enumerated().contains { $1 >= window.stride($0) }
+    guard isSame || overhangs || !outputShape.isEmpty else { return (window, g) }
+    guard let kernel = builder.type(w).sizes else {
+      throw LigatureError(
+        .unsupported, "ConvTranspose with auto_pad or output_shape has a gradient rule for weights of known sizes only")
+    }
+    let spatial = kernel.count - 2
+    var (begins, ends, cuts) = ([Int](), [Int](), [Int]())
+    for axis in 0..<spatial {
+      let size = kernel[axis + 2]
+      let (input, output) = try sizes(axis, rank: spatial, kernel: size, x: builder.type(x), isSame: isSame)
+      let begin = try padding(axis, rank: spatial, input: input, kernel: size, output: output)
+      let reach = (input - 1) * window.stride(axis) + (size - 1) * window.dilation(axis) + 1 - begin
+      begins.append(begin)
+      ends.append(max(reach - output, 0))
+      cuts.append(min(reach - output, 0))
+    }
+    let plain = try ConvolutionWindow(
+      kernelShape: window.kernelShape, strides: window.strides, dilations: window.dilations, pads: begins + ends,
+      group: window.group)
+    guard cuts.contains(where: { $0 < 0 }) else { return (plain, g) }
+    let pads = [Int](repeating: 0, count: spatial + 4) + cuts
+    return (plain, try builder.append(Pad(), [g, builder.integers(pads, name: "pads")]))
+  }
+
+  /// The sizes of an axis of x and of the result. Unless the latter is given, x might have any size: one element tells
+  /// as much of the padding.
+  private func sizes(
+    _ axis: Int, rank: Int, kernel: Int, x: TensorType, isSame: Bool
+  ) throws -> (input: Int, output: Int) {
+    guard outputShape.isEmpty else {
+      guard let input = x.shape?[axis + 2].value else {
+        throw LigatureError(
+          .unsupported, "ConvTranspose with output_shape has a gradient rule for inputs of known sizes only; give pads")
+      }
+      return (input, outputShape[axis])
+    }
+    guard !isSame else { return (1, window.stride(axis)) }
+    let pads = window.autoPad == .valid ? (begin: 0, end: 0) : window.pad(axis, rank: rank)
+    let padding = outputPadding.isEmpty ? 0 : outputPadding[axis]
+    return (1, (kernel - 1) * window.dilation(axis) + 1 + padding - pads.begin - pads.end)
   }
 }
 

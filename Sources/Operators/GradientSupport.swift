@@ -81,14 +81,19 @@ extension GraphBuilder {
     if let shape = type(x).shape, shape == type(other).shape { return x }
     return try append(Expand(), [x, shape(of: other)])
   }
-  /// A tensor of one number.
-  package mutating func filled(_ value: Double, like x: ValueID) throws -> ValueID {
+  /// A tensor of one number, of the shape of x and its element type, unless another is given.
+  package mutating func filled(_ value: Double, like x: ValueID, element: ElementType? = nil) throws -> ValueID {
     var attributes = Attributes()
-    attributes.set("value", try Tensor(number: value, type(x).element).reshaped([1]))
+    attributes.set("value", try Tensor(number: value, element ?? type(x).element).reshaped([1]))
     let op = try ConstantOfShape(name: ConstantOfShape.names[0], attributes: attributes)
     return try append(op, [shape(of: x)])
   }
   package mutating func zeros(like x: ValueID) throws -> ValueID { try filled(0, like: x) }
+  /// int64, of the shape of x: the place of each element along an axis, counted from 0.
+  package mutating func places(in x: ValueID, along axis: Int) throws -> ValueID {
+    let ones = try filled(1, like: x, element: .int64)
+    return try append(CumSum(exclusive: true), [ones, scalar(Double(axis), .int64)])
+  }
 
   /// How many elements of `x` there are to one of `y`, as a number of x's element type.
   package mutating func count(of x: ValueID, over y: ValueID) throws -> ValueID {
@@ -98,6 +103,22 @@ extension GraphBuilder {
     let element = type(x).element
     let (all, some) = (try append(Size(), [x]), try append(Size(), [y]))
     return try divide(cast(all, to: element), cast(some, to: element))
+  }
+
+  // ── Products ──────────────────────────────────────────────────────────────
+  /// x with 1 for each 0, and where these were, as numbers.
+  package mutating func withoutZeros(_ x: ValueID) throws -> (values: ValueID, zeros: ValueID) {
+    let isZero = try compare(x, .equal, 0)
+    return (try select(isZero, number(1, like: x), x), try cast(isZero, to: type(x).element))
+  }
+
+  /// What a product is without its factor x. The quotient would fail at zeros: `product` is that of all other factors,
+  /// and `zeros` is how many are 0.
+  package mutating func cofactor(of x: ValueID, product: ValueID, zeros: ValueID) throws -> ValueID {
+    let rest = try divide(product, withoutZeros(x).values)
+    return try select(
+      compare(x, .equal, 0), keep(product, where: compare(zeros, .equal, 1)),
+      keep(rest, where: compare(zeros, .equal, 0)))
   }
 
   // ── Reductions ────────────────────────────────────────────────────────────

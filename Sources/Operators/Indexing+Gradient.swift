@@ -29,22 +29,29 @@ extension GatherElements: Differentiable {
 
 extension GatherND: Differentiable {
   public func gradient(_ context: GradientContext, into builder: inout GraphBuilder) throws -> [ValueID?] {
-    guard batchDimensions == 0 else {
-      throw LigatureError(
-        .unsupported, "GatherND has no gradient rule with batch_dims \(batchDimensions); put the batch into the indices"
-      )
-    }
     let zeros = try builder.zeros(like: context.input(0))
-    return [try builder.append(Scatter(.slices, .add), [zeros, context.input(1), context.cotangent()]), nil]
+    let tuples = try wholeTuples(context.input(1), &builder)
+    return [try builder.append(Scatter(.slices, .add), [zeros, tuples, context.cotangent()]), nil]
+  }
+
+  /// The tuples with their places along the batch dimensions in front: `ScatterND` has no such dimensions.
+  private func wholeTuples(_ indices: ValueID, _ builder: inout GraphBuilder) throws -> ValueID {
+    guard batchDimensions > 0 else { return indices }
+    let last = try builder.rank(of: indices) - 1
+    let single = try builder.append(
+      Slice(), [indices, builder.integers([0]), builder.integers([1]), builder.integers([last], name: "axes")])
+    let batch = try (0..<batchDimensions).map { try builder.places(in: single, along: $0) }
+    return try builder.append(Concat(axis: last), batch + [indices])
   }
 }
 
 extension Scatter: Differentiable {
   public func gradient(_ context: GradientContext, into builder: inout GraphBuilder) throws -> [ValueID?] {
     let (indices, updates, g) = (try context.input(1), try context.input(2), try context.cotangent())
-    guard reduction == .none || reduction == .add else {
-      throw LigatureError(
-        .unsupported, "\(name) has no gradient rule for the reduction \(reduction.rawValue); only for none and add")
+    switch reduction {
+    case .none, .add: break
+    case .mul: return try productGradient(context, g, &builder)
+    case .max, .min: return try extremeGradient(context, g, &builder)
     }
     var results: [ValueID?] = [nil, nil, nil]
     if context.needs(0) {
@@ -54,13 +61,46 @@ extension Scatter: Differentiable {
         results[0] = try builder.append(Scatter(kind), [g, indices, builder.zeros(like: updates)])
       }
     }
-    if context.needs(2) {
-      switch kind {
-      case .elements(let axis): results[2] = try builder.append(GatherElements(axis: axis), [g, indices])
-      case .slices: results[2] = try builder.append(GatherND(), [g, indices])
-      }
-    }
+    if context.needs(2) { results[2] = try gathered(g, indices, &builder) }
     return results
+  }
+
+  /// What lies where the updates went.
+  private func gathered(_ x: ValueID, _ indices: ValueID, _ builder: inout GraphBuilder) throws -> ValueID {
+    switch kind {
+    case .elements(let axis): try builder.append(GatherElements(axis: axis), [x, indices])
+    case .slices: try builder.append(GatherND(), [x, indices])
+    }
+  }
+
+  /// Data and updates that are equal to the extreme share the gradient.
+  private func extremeGradient(
+    _ context: GradientContext, _ g: ValueID, _ builder: inout GraphBuilder
+  ) throws -> [ValueID?] {
+    let (data, indices, updates) = (try context.input(0), try context.input(1), try context.input(2))
+    let (y, element) = (try context.output(), builder.type(g).element)
+    let hits = try builder.cast(builder.binary(.equal, data, y), to: element)
+    let hitting = try builder.cast(builder.binary(.equal, updates, gathered(y, indices, &builder)), to: element)
+    let share = try builder.divide(g, builder.append(Scatter(kind, .add), [hits, indices, hitting]))
+    return [
+      try builder.multiply(hits, share), nil, try builder.multiply(hitting, gathered(share, indices, &builder)),
+    ]
+  }
+
+  private func productGradient(
+    _ context: GradientContext, _ g: ValueID, _ builder: inout GraphBuilder
+  ) throws -> [ValueID?] {
+    let (data, indices, updates) = (try context.input(0), try context.input(1), try context.input(2))
+    let (values, zeros) = try builder.withoutZeros(data)
+    let (factors, more) = try builder.withoutZeros(updates)
+    let product = try builder.append(self, [values, indices, factors])
+    let count = try builder.append(Scatter(kind, .add), [zeros, indices, more])
+    let byUpdates = try builder.cofactor(
+      of: updates, product: gathered(product, indices, &builder), zeros: gathered(count, indices, &builder))
+    return [
+      try builder.multiply(g, builder.cofactor(of: data, product: product, zeros: count)), nil,
+      try builder.multiply(gathered(g, indices, &builder), byUpdates),
+    ]
   }
 }
 

@@ -23,14 +23,30 @@ extension Concat: Differentiable {
 
 extension Split: Differentiable {
   public func gradient(_ context: GradientContext, into builder: inout GraphBuilder) throws -> [ValueID?] {
-    guard !context.outputs.contains(where: { $0 == nil }) else {
-      throw LigatureError(
-        .unsupported, "Split has no gradient rule while one of its pieces is left out; name all of them")
-    }
-    let pieces = try context.outputs.indices.map { index in
-      try context.optionalCotangent(index) ?? builder.zeros(like: context.output(index))
+    let named = try allPieces(context, &builder)
+    let pieces = try named.enumerated().map { index, piece -> ValueID? in
+      if let gradient = context.optionalCotangent(index) { return gradient }
+      return try piece.map { try builder.zeros(like: $0) }
     }
     return [try builder.append(Concat(axis: axis), pieces), nil]
+  }
+
+  /// The pieces, those as well that the node leaves out: another split makes them, of which only the sizes are used.
+  private func allPieces(_ context: GradientContext, _ builder: inout GraphBuilder) throws -> [ValueID?] {
+    var count = pieces ?? context.outputs.count
+    if let sizes = context.optional(1) {
+      guard let known = builder.type(sizes).shape?.first?.value, known <= 1 << 20 else {
+        throw LigatureError(
+          .unsupported,
+          "Split has no gradient rule for an unknown number of pieces, or over 2^20; fix the length of split")
+      }
+      count = known
+    }
+    var result = context.outputs + Array(repeating: nil, count: max(count - context.outputs.count, 0))
+    guard result.contains(nil) else { return result }
+    let all = try builder.append(self, context.inputs, wanted: Array(repeating: true, count: result.count))
+    for index in result.indices where result[index] == nil { result[index] = all[index] }
+    return result
   }
 }
 
@@ -56,15 +72,25 @@ extension Tile: Differentiable {
 
 extension Pad: Differentiable {
   public func gradient(_ context: GradientContext, into builder: inout GraphBuilder) throws -> [ValueID?] {
-    guard mode == .constant else {
-      throw LigatureError(
-        .unsupported, "Pad has no gradient rule for the mode \(mode.rawValue); only for constant")
-    }
+    guard mode == .constant else { return [try folded(context, &builder)] }
     try context.refuse(2, "the value that is padded with")
     let pads = try context.input(1)
     let taken = try builder.graph[pads].tensor?.integers().map { -$0 }
     let negative = try taken.map { try builder.integers($0, name: "pads") } ?? builder.negate(pads)
     return [try builder.append(Pad(), [context.cotangent(), negative, nil, context.optional(3)])]
+  }
+
+  /// What is copied more than once adds up its gradients. Where it was copied to is seen by padding the elements'
+  /// numbers.
+  private func folded(_ context: GradientContext, _ builder: inout GraphBuilder) throws -> ValueID {
+    let x = try context.input(0)
+    let zeros = try builder.reshape(builder.zeros(like: x), to: [-1])
+    let numbers = try builder.reshape(builder.places(in: zeros, along: 0), like: x)
+    let sources = try builder.append(self, [numbers, context.input(1), nil, context.optional(3)])
+    let sum = try builder.append(
+      Scatter(.elements(axis: 0), .add),
+      [zeros, builder.reshape(sources, to: [-1]), builder.reshape(context.cotangent(), to: [-1])])
+    return try builder.reshape(sum, like: x)
   }
 }
 

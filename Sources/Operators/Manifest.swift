@@ -17,13 +17,13 @@ extension OperatorSet {
     MatMul.self, MatMulInteger.self, Gemm.self,
     BatchNormalization.self, LayerNormalization.self, InstanceNormalization.self,
     Softmax.self, BinaryCrossEntropy.self,
-    Resize.self, GridSample.self,
+    Resize.self, GridSample.self, RoiAlign.self,
     Gather.self, GatherElements.self, GatherND.self, Slice.self, Scatter.self, OneHot.self, Trilu.self,
     TopK.self, LargestMask.self, NonZero.self, NonMaxSuppression.self, Compress.self, Unique.self,
     ReluGradient.self, SumTo.self, SliceGradient.self, ConvWeightGradient.self, ConvInputGradient.self,
     MaxPoolGradient.self, AveragePoolGradient.self, BatchNormalizationGradient.self,
     RecurrentGradient.self, ResizeGradient.self, GridSampleGradient.self, CTCLoss.self, CTCLossGradient.self,
-    DeformConvGradient.self,
+    DeformConvGradient.self, RoiAlignGradient.self,
     OptimizerUpdate.self, GlobalNorm.self, LearningRate.self, Dropout.self,
   ])
 }

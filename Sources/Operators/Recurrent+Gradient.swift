@@ -5,7 +5,7 @@ extension Recurrent: Differentiable {
   public func gradient(_ context: GradientContext, into builder: inout GraphBuilder) throws -> [ValueID?] {
     try expectPlain()
     guard context.optional(7) == nil else {
-      throw LigatureError(.unsupported, "LSTM has no gradient rule with peepholes (input P)")
+      throw LigatureError(.unsupported, "LSTM has no gradient rule with peepholes (input P); leave them out")
     }
     // The states of all steps are y; where the node does not give them, the layer runs once more.
     let y: ValueID
@@ -27,11 +27,11 @@ extension Recurrent: Differentiable {
   fileprivate func expectPlain() throws {
     let usual = (0..<direction.count).flatMap { _ in cell.activations }
     let what: String? =
-      if cell == .rnn { "in an RNN; use LSTM or GRU" } else if cell == .gru, !linearBeforeReset {
-        "with linear_before_reset = 0; PyTorch's GRU has 1"
-      } else if activations != usual { "with other activations than Sigmoid and Tanh" } else if clip != nil {
-        "with clip"
-      } else if inputForget { "with input_forget" } else { nil }
+      if cell == .rnn { "in an RNN; use LSTM or GRU" } else if activations != usual {
+        "with other activations than Sigmoid and Tanh; unroll it"
+      } else if clip != nil { "with clip; leave it out, or unroll the layer" } else if inputForget {
+        "with input_forget; leave it out, or unroll the layer"
+      } else { nil }
     if let what { throw LigatureError(.unsupported, "\(name) has no gradient rule \(what)") }
   }
 }

@@ -26,10 +26,11 @@ extension Reduce: Differentiable {
     case .logSum: return [try builder.expand(builder.multiply(g, builder.unary(.exp, builder.negate(narrow))), like: x)]
     case .logSumExp: return [try builder.multiply(g, builder.unary(.exp, builder.subtract(x, narrow)))]
     case .prod:
-      throw LigatureError(
-        .unsupported,
-        "ReduceProd has no gradient rule, since the quotient of product and factor fails at zeros; "
-          + "write it as Exp of ReduceSum of Log")
+      let (values, zeros) = try builder.withoutZeros(x)
+      let product = try restored(builder.append(self, [values, context.optional(1)]), context, &builder)
+      let count = try restored(
+        builder.append(Reduce(.sum, like: self), [zeros, context.optional(1)]), context, &builder)
+      return [try builder.multiply(g, builder.cofactor(of: x, product: product, zeros: count))]
     }
   }
 

@@ -3,10 +3,8 @@ import TensorCore
 
 extension Resize: Differentiable {
   public func gradient(_ context: GradientContext, into builder: inout GraphBuilder) throws -> [ValueID?] {
-    guard coordinates != .cropAndResize else {
-      throw LigatureError(
-        .unsupported, "Resize has no gradient rule for tf_crop_and_resize; use GridSample or Slice and Resize")
-    }
+    try context.refuse(1, "the region of Resize")
+    try context.refuse(2, "the scales of Resize")
     let shape = try builder.shape(of: context.input(0))
     let rest = context.inputs.dropFirst()
     return [try builder.append(ResizeGradient(self), [context.cotangent(), shape] + rest)]
@@ -24,9 +22,6 @@ public struct ResizeGradient: Operator {
   public init(_ forward: Resize) { self.forward = forward }
   public init(name: OperatorName, attributes: Attributes) throws {
     forward = try Resize(name: Resize.names[0], attributes: attributes)
-    guard forward.coordinates != .cropAndResize else {
-      throw LigatureError(.unsupported, "a crop cannot be taken back: coordinate_transformation_mode must be another")
-    }
   }
   public var attributes: Attributes { forward.attributes }
 
@@ -57,10 +52,7 @@ public struct ResizeGradient: Operator {
 
 extension GridSample: Differentiable {
   public func gradient(_ context: GradientContext, into builder: inout GraphBuilder) throws -> [ValueID?] {
-    guard mode != .cubic else {
-      throw LigatureError(.unsupported, "GridSample has no gradient rule in mode cubic; use linear")
-    }
-    return try builder.append(
+    try builder.append(
       GridSampleGradient(self), [context.input(0), context.input(1), context.cotangent()],
       wanted: [context.needs(0), context.needs(1)])
   }
@@ -76,7 +68,6 @@ public struct GridSampleGradient: Operator {
   public init(_ forward: GridSample) { self.forward = forward }
   public init(name: OperatorName, attributes: Attributes) throws {
     forward = try GridSample(name: GridSample.names[0], attributes: attributes)
-    guard forward.mode != .cubic else { throw LigatureError(.unsupported, "the mode cubic has no derivative here") }
   }
   public var attributes: Attributes { forward.attributes }
 

@@ -36,6 +36,12 @@ extension Expand: Differentiable {
   }
 }
 
+extension SumTo: Differentiable {
+  public func gradient(_ context: GradientContext, into builder: inout GraphBuilder) throws -> [ValueID?] {
+    [try builder.expand(context.cotangent(), like: context.input(0)), nil]
+  }
+}
+
 extension Transpose: Differentiable {
   public func gradient(_ context: GradientContext, into builder: inout GraphBuilder) throws -> [ValueID?] {
     let order = try order(rank: builder.rank(of: context.input(0)))

@@ -145,10 +145,20 @@ import Testing
 
   @Test("a rule that refuses is placed at its node") func refusal() throws {
     var graph = Graph()
-    let x = try input(&graph, "x", [2, 3])
-    let y = try graph.append(Reduce(.prod, keepsDimensions: false), [x], name: "/product")
+    let x = try input(&graph, "x", [2, 2])
+    let y = try graph.append(Einsum("ii->"), [x], name: "/trace")
     let error = #expect(throws: LigatureError.self) { try differentiate(&graph, loss: y, wrt: [x]) }
-    #expect(error?.node == "/product (ReduceProd)")
+    #expect(error?.node == "/trace (Einsum)")
+    #expect(error?.message.contains("diagonal") == true)
+  }
+
+  @Test("every operator has a rule, or a reason why not") func complete() {
+    for name in OperatorSet.standard.names where !name.type.hasSuffix("Gradient") {
+      let hasRule = OperatorSet.standard.family(of: name) is any Differentiable.Type
+      let hasReason = GradientRules.reasons[name.type] != nil
+      let ends = GradientRules.endsOfPaths.contains(name.type)
+      #expect([hasRule, hasReason, ends].filter { $0 }.count == 1, "\(name): \(hasRule), \(hasReason), \(ends)")
+    }
   }
 
   @Test("a loss must be one real number, a target real") func misuse() throws {

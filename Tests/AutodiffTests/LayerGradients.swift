@@ -44,6 +44,23 @@ import Testing
       try GradientCase(
         "Conv", "SAME", ["auto_pad": .string("SAME_UPPER"), "strides": .ints([2, 2])],
         [.random([1, 2, 5, 6]), .random([3, 2, 3, 3])]))
+    let larger: [(String, [String: Attribute])] = [
+      ("SAME_UPPER", ["auto_pad": .string("SAME_UPPER"), "strides": .ints([2, 3])]),
+      ("SAME_LOWER", ["auto_pad": .string("SAME_LOWER"), "strides": .ints([2, 1]), "dilations": .ints([1, 2])]),
+      ("SAME_UPPER, strides beyond the kernel", ["auto_pad": .string("SAME_UPPER"), "strides": .ints([5, 4])]),
+      ("output padding of more than a stride", ["strides": .ints([1, 2]), "output_padding": .ints([2, 4])]),
+      ("output shape", ["strides": .ints([2, 2]), "output_shape": .ints([6, 9])]),
+      ("larger output shape", ["strides": .ints([2, 1]), "output_shape": .ints([11, 12])]),
+    ]
+    for (name, attributes) in larger {
+      cases.append(
+        try GradientCase("ConvTranspose", name, attributes, [.random([1, 2, 3, 4]), .random([2, 3, 3, 3], seed: 3)]))
+      guard attributes["output_shape"] == nil else { continue }
+      cases.append(
+        try GradientCase(
+          "ConvTranspose", name, attributes, [.random([1, 2, 3, 4]), .random([2, 3, 3, 3], seed: 3)], constants: [1]
+        ).symbolic)
+    }
     return cases
   }
 

@@ -11,7 +11,8 @@ import Testing
     /// - Parameter lengths: of the sequences; all of 4 steps if nil.
     func layer(
       _ cell: String, _ name: String, direction: String = "forward", bias: Bool = true, lengths: [Int32]? = nil,
-      states: Bool = false, layout: Int64 = 0, outputs: [Bool]? = nil, projected: Set<Int>? = nil, hidden: Int = 5
+      states: Bool = false, layout: Int64 = 0, outputs: [Bool]? = nil, projected: Set<Int>? = nil, hidden: Int = 5,
+      resetsBefore: Bool = false
     ) throws -> GradientCase {
       let gates = cell == "LSTM" ? 4 : 3
       let d = direction == "bidirectional" ? 2 : 1
@@ -19,7 +20,7 @@ import Testing
       var attributes: [String: Attribute] = [
         "direction": .string(direction), "hidden_size": .int(Int64(hidden)), "layout": .int(layout),
       ]
-      if cell == "GRU" { attributes["linear_before_reset"] = .int(1) }
+      if cell == "GRU" { attributes["linear_before_reset"] = .int(resetsBefore ? 0 : 1) }
       let state = layout == 1 ? [batch, d, hidden] : [d, batch, hidden]
       var inputs: [Tensor?] = [
         try .random(layout == 1 ? [batch, steps, input] : [steps, batch, input]),
@@ -44,6 +45,17 @@ import Testing
         try layer(cell, "wide", hidden: 37),
       ]
     }
+    cases += [
+      try layer("GRU", "reset first", resetsBefore: true),
+      try layer(
+        "GRU", "reset first, sequences of all lengths", direction: "bidirectional", lengths: [4, 2, 0], states: true,
+        resetsBefore: true),
+      try layer(
+        "GRU", "reset first, batch first", direction: "bidirectional", lengths: [1, 4, 3], states: true, layout: 1,
+        resetsBefore: true),
+      try layer("GRU", "reset first, no bias, reverse", direction: "reverse", bias: false, resetsBefore: true),
+      try layer("GRU", "reset first, wide", states: true, hidden: 37, resetsBefore: true),
+    ]
     cases += [cases[2].symbolic, cases[10].symbolic]
     return cases
   }
@@ -98,6 +110,13 @@ import Testing
       try resize("antialiased", "linear", "half_pixel", scales: [1, 1, 0.5, 0.5], ["antialias": .int(1)]),
       try resize("unchanged", "linear", "half_pixel", scales: [1, 1, 1, 1]),
     ]
+    for mode in ["nearest", "linear", "cubic"] {
+      var sample = try resize(
+        "a region", mode, "tf_crop_and_resize", sizes: [2, 3, 6, 7], ["extrapolation_value": .float(3)])
+      sample.inputs[1] = try Tensor([0, 0, 0.1, -0.2, 1, 1, 0.9, 1.1] as [Float], [8])
+      sample.constants.insert(1)
+      cases.append(sample)
+    }
     cases += cases.map(\.symbolic)
     return cases
   }
@@ -125,6 +144,12 @@ import Testing
             ["padding_mode": .string(padding), "align_corners": .int(align ? 1 : 0)],
             [.random([2, 3, 5, 4]), grid(align)], tolerance: 2e-3, step: 1.0 / 64))
       }
+    }
+    for padding in ["zeros", "border", "reflection"] {
+      cases.append(
+        try GradientCase(
+          "GridSample", "cubic, \(padding)", ["mode": .string("cubic"), "padding_mode": .string(padding)],
+          [.random([2, 11, 5, 4]), grid(false)], tolerance: 2e-3, step: 1.0 / 64))
     }
     cases.append(
       try GradientCase(
@@ -176,13 +201,14 @@ import Testing
   @Test("variants without a rule say so") func variants() throws {
     var graph = Graph()
     let x = try graph.addInput("x", TensorType(.float32, sizes: [4, 2, 3]))
-    let gru = try #require(try OperatorSet.standard.decode(OperatorName("GRU"), Attributes(["hidden_size": .int(5)])))
+    let attributes = Attributes(["hidden_size": .int(5), "clip": .float(1)])
+    let gru = try #require(try OperatorSet.standard.decode(OperatorName("GRU"), attributes))
     let w = try graph.addConstant("w", .random([1, 15, 3]))
     let r = try graph.addConstant("r", .random([1, 15, 5]))
     let y = try graph.append(gru, [x, w, r], name: "/gru")
     let loss = try graph.append(Reduce(.mean, keepsDimensions: false), [y], name: "loss")
     let error = #expect(throws: LigatureError.self) { try differentiate(&graph, loss: loss, wrt: [x]) }
-    #expect(error?.message.contains("linear_before_reset") == true)
+    #expect(error?.message.contains("clip") == true)
     #expect(error?.node == "/gru (GRU)")
   }
 }

@@ -20,6 +20,11 @@ import Testing
     cases += cases.map(\.symbolic)
     cases += [
       try GradientCase("ReduceLogSum", "", [.random([3, 4], 0.5, 2), .integers([1])], constants: [1]),
+      try GradientCase("ReduceProd", "over one axis", [x, .integers([1])], constants: [1]).symbolic,
+      try GradientCase("ReduceProd", "over all", ["keepdims": .int(0)], [.random([2, 3], 0.5, 2)]),
+      try GradientCase(
+        "ReduceProd", "zeros", ["keepdims": .int(0)],
+        [Tensor([2, -1, 0.5, 3, 2, 0, -1, 1, 0, 1.5, 0, 2] as [Float], [3, 4]), .integers([1])], constants: [1]),
       try GradientCase("CumSum", "", [x, Tensor(scalar: Int64(1))], constants: [1]),
       try GradientCase(
         "CumSum", "", ["exclusive": .int(1), "reverse": .int(1)], [x, Tensor(scalar: Int64(2))], constants: [1]),
@@ -41,6 +46,16 @@ import Testing
       try matmul([2, 3, 4], [4]), try matmul([4], [2, 4, 3]), try matmul([3, 4], [2, 4, 5]),
     ]
     cases += cases.map(\.symbolic)
+    let products: [(String, [[Int]])] = [
+      ("bhid,bhjd->bhij", [[2, 3, 4, 5], [2, 3, 2, 5]]), ("...ij,jk->...ik", [[2, 3, 4], [4, 5]]),
+      ("ij,ik,il->jkl", [[3, 2], [3, 4], [3, 2]]), ("ij->j", [[3, 4]]), ("ijk,k->", [[2, 3, 4], [4]]),
+      ("ab,bc", [[2, 3], [3, 4]]), ("ij,jk->ik", [[3, 1], [4, 2]]),
+    ]
+    for (equation, shapes) in products {
+      let operands = try shapes.enumerated().map { try Tensor.random($1, seed: UInt64($0)) }
+      let sample = try GradientCase("Einsum", equation, ["equation": .string(equation)], operands)
+      cases += equation == "ij,jk->ik" ? [sample] : [sample, sample.symbolic]
+    }
     for (transA, transB) in [(0, 0), (0, 1), (1, 0), (1, 1)] {
       let a = transA == 0 ? [3, 4] : [4, 3]
       let b = transB == 0 ? [4, 5] : [5, 4]
@@ -73,6 +88,11 @@ import Testing
         "Split", "one piece unused", ["axis": .int(1)], [x, .integers([1, 2])], constants: [1], outputs: [true, true],
         projected: [1]),
       try GradientCase(
+        "Split", "one piece left out", ["axis": .int(2), "num_outputs": .int(2)], [x], outputs: [false, true]),
+      try GradientCase(
+        "Split", "the first of three alone", ["axis": .int(2)], [x, .integers([1, 2, 1])], constants: [1],
+        outputs: [true]),
+      try GradientCase(
         "Slice", "", [x, .integers([1, 1]), .integers([2, 4]), .integers([0, 2])], constants: [1, 2, 3]),
       try GradientCase(
         "Slice", "backwards by two", [x, .integers([-1]), .integers([-100]), .integers([2]), .integers([-2])],
@@ -81,6 +101,13 @@ import Testing
       try GradientCase("Pad", "negative", [x, .integers([0, -1, 2, 1, 0, -1])], constants: [1]),
       try GradientCase(
         "Pad", "axes", [x, .integers([1, 2]), Tensor(scalar: Float(3)), .integers([-1])], constants: [1, 2, 3]),
+      try GradientCase(
+        "Pad", "reflected", ["mode": .string("reflect")], [x, .integers([0, 2, 3, 1, 1, 2])], constants: [1]),
+      try GradientCase(
+        "Pad", "edges", ["mode": .string("edge")], [x, .integers([2, 0, 1, 3, -1, 4])], constants: [1]),
+      try GradientCase(
+        "Pad", "wrapped, along one axis", ["mode": .string("wrap")], [x, .integers([3, 2]), nil, .integers([2])],
+        constants: [1, 3]),
       try GradientCase("Tile", "", [x, .integers([2, 1, 3])], constants: [1]),
       try GradientCase("Trilu", "", [x], constants: []),
     ]
@@ -108,6 +135,25 @@ import Testing
       try GradientCase(
         "GatherND", "elements", [.random([2, 3]), .integers([0, 1, 1, 2, 0, 1], [3, 2])], constants: [1]),
       try GradientCase("GatherND", "slices", [x, .integers([2, 2, 0], [3, 1])], constants: [1]),
+      try GradientCase(
+        "GatherND", "a batch", ["batch_dims": .int(1)], [x, .integers([1, 0, 3, 1, -1, 1], [3, 1, 2])], constants: [1]),
+      try GradientCase(
+        "GatherND", "two batch dimensions", ["batch_dims": .int(2)],
+        [.random([2, 2, 4]), .integers([0, 3, 3, 3, -1, 0, 2, 1], [2, 2, 2, 1])], constants: [1]),
+      try GradientCase(
+        "ScatterElements", "multiplying", ["axis": .int(1), "reduction": .string("mul")],
+        [.random([2, 3]), .integers([0, 2, 2, 1, 1, 1], [2, 3]), .random([2, 3])], constants: [1]),
+      try GradientCase(
+        "ScatterElements", "the largest", ["reduction": .string("max")],
+        [.distinct([2, 3]), .integers([0, 1, 0, 0, 1, 0], [2, 3]), .distinct([2, 3], offset: 0.1, seed: 9)],
+        constants: [1]),
+      try GradientCase(
+        "ScatterND", "multiplying", ["reduction": .string("mul")],
+        [x, .integers([2, 2], [2, 1]), .random([2, 4, 2])],
+        constants: [1]),
+      try GradientCase(
+        "ScatterND", "the least", ["reduction": .string("min")],
+        [.distinct([3, 4]), .integers([2, 1], [2, 1]), .distinct([2, 4], offset: 0.1, seed: 9)], constants: [1]),
       try GradientCase(
         "ScatterElements", "replacing", ["axis": .int(1)],
         [.random([2, 3]), .integers([0, 2], [2, 1]), .random([2, 1])],

@@ -6,10 +6,11 @@
 #include "matmul.h"
 #include "pool.h"
 
-/// Back-propagation through time of an LSTM, or of a GRU that resets after the product (`linear_before_reset`), with
-/// sigmoid and tanh. Fill the first part, call `lig_recurrent_gradient_prepare`, keep the value: it holds no pointers.
+/// Back-propagation through time of an LSTM or a GRU with sigmoid and tanh. Fill the first part, call `lig_recurrent_gradient_prepare`, keep the value: it holds no pointers.
 typedef struct {
   int is_gru;
+  /// GRU: the reset gate scales the state before the candidate's product (`linear_before_reset` 0), not the product.
+  int resets_before;
   long steps, batch, input, hidden;
   /// `reverse` with one direction: it runs from the end. With two, the second does.
   int directions, reverse;
@@ -21,6 +22,8 @@ typedef struct {
   long gates, rows_per_task;
   /// Gates of all steps from x and from h; one step back; the results.
   lig_matmul from_x, from_h, back, to_x, to_w, to_r;
+  /// The candidate's own products where the reset comes before them: forwards, one step back, its weights.
+  lig_matmul from_reset, back_reset, to_reset;
 } lig_recurrent_gradient;
 
 typedef struct {

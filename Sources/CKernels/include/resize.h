@@ -23,7 +23,7 @@ enum { LIG_GRID_ZEROS, LIG_GRID_BORDER, LIG_GRID_REFLECTION };
 void lig_grid_sample(
   int mode, int padding, int align_corners, const float *x, const float *grid, float *y, long batch, long channels,
   long height, long width, long out_height, long out_width, lig_pool *pool);
-/// Its derivative, for LIG_GRID_LINEAR and LIG_GRID_NEAREST: from x, the grid and the gradient g of y those of x and of
+/// Its derivative: from x, the grid and the gradient g of y those of x and of
 /// the grid; each may be NULL.
 void lig_grid_sample_gradient(
   int mode, int padding, int align_corners, const float *x, const float *grid, const float *g, float *dx, float *dgrid,

@@ -180,7 +180,109 @@ def sampling():
         case(padding, "GridSample", [x, grid], [y], {0: x, 1: grid}, {"padding_mode": padding}, tolerance=3e-5)
 
 
-for family in (convolutions, ties, normalisation, recurrent, ctc, sampling):
+def products():
+    x = torch.tensor([[2.0, -1.5, 0.5, 3], [2, 0, -1, 0.25], [0, 1.5, 0, 2], [0.5, -0.5, 1.25, 4]]).requires_grad_()
+    case("zeros", "ReduceProd", [x, np.array([1])], [x.prod(1)], {0: x}, {"keepdims": 0}, constants=[1])
+    case("zeros", "ReduceProd", [x, np.array([0])], [x.prod(0, keepdim=True)], {0: x}, constants=[1])
+    places = torch.tensor([[0, 2, 0, 0], [1, 1, 2, 3], [3, 3, 3, 3]])
+    for reduction, name in (("prod", "mul"), ("amax", "max"), ("amin", "min")):
+        data = torch.tensor([[2.0, -1.5, 0, 3], [2, 0, -1, 0.25], [0.5, 1, 2, 3]]).requires_grad_()
+        updates = torch.tensor([[1.5, -2, 2, 0.5], [3, 0, 0, 0.25], [1, 3, 3, -2]]).requires_grad_()
+        y = data.scatter_reduce(1, places, updates, reduction, include_self=True)
+        case("zeros and ties", "ScatterElements", [data, places, updates], [y], {0: data, 2: updates},
+             {"axis": 1, "reduction": name}, constants=[1])
+
+
+def joining():
+    x = leaf(2, 3, 5, 6)
+    # Pads from the last axis on, begin before end; ONNX: all begins, then all ends.
+    for mode, name in (("reflect", "reflect"), ("replicate", "edge"), ("circular", "wrap")):
+        y = F.pad(x, (2, 3, 1, 4), mode=mode)
+        case(name, "Pad", [x, np.array([0, 0, 1, 2, 0, 0, 4, 3])], [y], {0: x}, {"mode": name}, constants=[1])
+    first, _, last = x.split([2, 1, 3], 3)
+    case("a piece left out", "Split", [x, np.array([2, 1, 3])], [first, None, last], {0: x}, {"axis": 3}, constants=[1])
+    x, places = leaf(3, 4, 5), torch.tensor([[[1], [3]], [[0], [0]], [[2], [-1]]])
+    y = torch.stack([x[b, places[b, :, 0]] for b in range(3)])
+    case("a batch", "GatherND", [x, places], [y], {0: x}, {"batch_dims": 1}, constants=[1])
+
+
+def transposed():
+    for name, crop in (("SAME_UPPER", slice(0, -1)), ("SAME_LOWER", slice(1, None))):
+        x, w, b = leaf(2, 2, 4, 3), leaf(2, 3, 3, 3), leaf(3)
+        y = F.conv_transpose2d(x, w, b, stride=2)[:, :, crop, crop]
+        case(name, "ConvTranspose", [x, w, b], [y], {0: x, 1: w, 2: b}, {"auto_pad": name, "strides": [2, 2]})
+
+
+def reset_first():
+    """A GRU whose reset gate scales the state before the product (linear_before_reset = 0), in both directions."""
+    size, hidden, steps, batch = 5, 4, 6, 3
+    x, h0 = leaf(steps, batch, size), leaf(2, batch, hidden)
+    w, r, b = leaf(2, 3 * hidden, size), leaf(2, 3 * hidden, hidden), leaf(2, 6 * hidden)
+    both, last = [], []
+    for d in range(2):
+        h, made = h0[d], [None] * steps
+        wz, wr, wh = w[d].split(hidden)
+        rz, rr, rh = r[d].split(hidden)
+        bz, br, bh, cz, cr, ch = b[d].split(hidden)
+        for t in range(steps) if d == 0 else reversed(range(steps)):
+            z = torch.sigmoid(x[t] @ wz.T + h @ rz.T + bz + cz)
+            gate = torch.sigmoid(x[t] @ wr.T + h @ rr.T + br + cr)
+            h = (1 - z) * torch.tanh(x[t] @ wh.T + (gate * h) @ rh.T + bh + ch) + z * h
+            made[t] = h
+        both.append(torch.stack(made))
+        last.append(h)
+    case("reset before the product", "GRU", [x, w, r, b, None, h0], [torch.stack(both, 1), torch.stack(last)],
+         {0: x, 1: w, 2: r, 3: b, 5: h0}, {"hidden_size": hidden, "direction": "bidirectional"}, tolerance=2e-5)
+
+
+def boxes():
+    """RoiAlign's means, sample by sample: PyTorch itself has no such function."""
+    def samples(low, high, bins, ratio):
+        size = (high - low) / bins
+        count = ratio or int(np.ceil(size))
+        return [[low + b * size + (i + 0.5) * size / count for i in range(count)] for b in range(bins)]
+
+    def value(plane, y, x):
+        height, width = plane.shape[-2:]
+        if not (-1 <= y <= height and -1 <= x <= width):
+            return plane[..., 0, 0] * 0
+        y, x = min(max(y, 0), height - 1), min(max(x, 0), width - 1)
+        top, left = int(y), int(x)
+        bottom, right = min(top + 1, height - 1), min(left + 1, width - 1)
+        above = plane[..., top, left] * (1 - x + left) + plane[..., top, right] * (x - left)
+        below = plane[..., bottom, left] * (1 - x + left) + plane[..., bottom, right] * (x - left)
+        return above * (1 - y + top) + below * (y - top)
+
+    found = np.array([[1, 2, 17, 13.5], [-6, 3, 9, 30], [4, 4, 6, 5], [10, 1, 30, 9], [8, 8, 8, 8]], np.float32)
+    images = np.array([0, 1, 1, 0, 0])
+    for ratio in (0, 2):
+        x = leaf(2, 3, 7, 9)
+        rows = []
+        for box, image in zip(found.astype(np.float64) * 0.5 - 0.5, images):
+            if not ratio and box[0] == box[2]:
+                rows.append(x[0, :, :2, :3] * 0)
+                continue
+            ys, xs = samples(box[1], box[3], 2, ratio), samples(box[0], box[2], 3, ratio)
+            bins = [torch.stack([value(x[image], v, u) for v in down for u in across]).mean(0)
+                    for down in ys for across in xs]
+            rows.append(torch.stack(bins, -1).reshape(3, 2, 3))
+        case(f"{ratio} samples", "RoiAlign", [x, found, images], [torch.stack(rows)], {0: x},
+             {"output_height": 2, "output_width": 3, "sampling_ratio": ratio, "spatial_scale": 0.5})
+
+
+def cubic_grids():
+    x = leaf(1, 2, 5, 6)
+    for padding in ("zeros", "border", "reflection"):
+        grid = leaf(1, 3, 4, 2, low=-1.6, high=1.6)
+        y = F.grid_sample(x, grid, mode="bicubic", padding_mode=padding, align_corners=padding == "border")
+        case(f"cubic, {padding}", "GridSample", [x, grid], [y], {0: x, 1: grid},
+             {"mode": "cubic", "padding_mode": padding, "align_corners": int(padding == "border")}, tolerance=3e-5)
+
+
+for family in (
+    convolutions, ties, normalisation, recurrent, ctc, sampling, products, joining, transposed, reset_first, boxes,
+    cubic_grids,
+):
     family()
 path = pathlib.Path(__file__).with_name("PyTorch.jsonl")
 path.write_text("".join(json.dumps(line) + "\n" for line in LINES))
