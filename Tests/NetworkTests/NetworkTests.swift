@@ -29,7 +29,8 @@ import Testing
     #expect(specs.map(\.shape) == state.map(\.shape))
     #expect(specs.map { "\($0.element)" } == state.map(\.dtype))
     // What is trained comes in that order, too, and with the buffers it is all there is.
-    let objective = try network.training(InitialParameters(seed: 0))
+    let zeros = ComputedParameters { _, shape, element, _ in try Tensor(zeros: element, shape) }
+    let objective = try network.training(zeros)
     let trained = objective.trainable.map { objective.graph[$0].name }
     #expect(trained == specs.filter { !$0.isBuffer }.map(\.name))
     let updated = objective.updates.map { objective.graph[$0.state].name }

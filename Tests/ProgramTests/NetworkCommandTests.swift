@@ -18,16 +18,17 @@ import Testing
 
   @Test func exportsTheSameForTheSameSeed() throws {
     let folder = try Folder()
-    let small = ["--option", "hidden=8", "-o"]
+    let widths = ["base_channels=4", "lateral_channels=8", "out_channels=4"]
+    let small = widths.flatMap { ["--option", $0] } + ["-o"]
     for (name, seed) in [("a.onnx", "1"), ("b.onnx", "1"), ("c.onnx", "2")] {
-      let outcome = try Program.run(["export", "crnn", "--seed", seed] + small + [folder(name)])
+      let outcome = try Program.run(["export", "dbnet", "--seed", seed] + small + [folder(name)])
       #expect(outcome.status == 0, "\(outcome.errors)")
-      #expect(outcome.output.contains("CRNN"))
+      #expect(outcome.output.contains("DBNet"))
     }
     #expect(try folder.bytes("a.onnx") == folder.bytes("b.onnx"))
     #expect(try folder.bytes("a.onnx") != folder.bytes("c.onnx"))
     let outcome = try Program.run(["inspect", folder("a.onnx")])
-    #expect(outcome.output.contains("image: float32[N, 1, 32, W]") && outcome.output.contains("ligature.recipe"))
+    #expect(outcome.output.contains("image: float32[N, 3, H, W]") && outcome.output.contains("ligature.recipe"))
   }
 
   @Test func convertsBothWays() throws {

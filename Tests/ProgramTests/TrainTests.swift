@@ -149,6 +149,23 @@ import Testing
     expectError(try train(), 2, says: "recipe.yaml' is not YAML")
   }
 
+  /// What was trained goes back to a checkpoint of MMOCR, from the model and from the last checkpoint of the run.
+  @Test func trainedWeightsGoBack() throws {
+    let outcome = try train("--set", "steps=2", "--set", "validation=")
+    try #require(outcome.status == 0, "\(outcome.errors)")
+    for (file, target) in [("model", "a.pth"), ("step-000002", "b.pth")] {
+      let converted = try Program.run(["convert", folder("run/\(file).onnx"), "-o", folder(target)])
+      #expect(converted.status == 0, "\(converted.errors)")
+      #expect(converted.output.contains("found CRNN with hidden=8"))
+    }
+    #expect(try folder.bytes("a.pth") == folder.bytes("b.pth"))
+    // Batches were counted.
+    let back = try Program.run(["convert", folder("a.pth"), "-o", folder("a.onnx")])
+    #expect(back.status == 0, "\(back.errors)")
+    let report = try Program.run(["inspect", folder("a.onnx"), "--json"])
+    #expect(report.output.contains("batchnorm2.num_batches_tracked\\\":2"), "\(report.output)")
+  }
+
   @Test func lossesThatAreNotFinite() throws {
     let outcome = try train(
       "--set", "optimizer.lr=1e30", "--set", "clip_norm=", "--set", "schedule=", "--set", "validation=")
