@@ -64,6 +64,9 @@ public final class TrainingRun {
       throw LigatureError(
         .usage, "'\(recipe.folder)' holds a run already; go on with --resume, or choose another 'folder'")
     }
+    guard !resuming || !checkpoints.isEmpty else {
+      throw LigatureError(.file, "there is no checkpoint in '\(recipe.folder)' to go on from; start without --resume")
+    }
     let setup = try TrainingSetup(recipe, report: { relay.note($0) })
     self.setup = setup
     validation = try recipe.validation.map { try ValidationSet($0, setup: setup, report: { relay.note($0) }) }
@@ -95,9 +98,6 @@ public final class TrainingRun {
     _ checkpoints: [(step: Int, path: String)], _ folder: RunFolder, _ options: Trainer.Options,
     _ observer: any TrainingObserver
   ) throws -> (Trainer, RunState) {
-    guard !checkpoints.isEmpty else {
-      throw LigatureError(.file, "there is no checkpoint in '\(folder.path)' to go on from; start without --resume")
-    }
     var failure: (any Error)?
     for checkpoint in checkpoints {
       do {

@@ -8,12 +8,12 @@ func writeLMDB(_ entries: [(key: String, value: [UInt8])], to folder: String) th
   var environment: OpaquePointer?
   var transaction: OpaquePointer?
   var table: MDB_dbi = 0
-  unsafe try #require(mdb_env_create(&environment) == 0)
+  try ok(unsafe mdb_env_create(&environment))
   defer { unsafe mdb_env_close(environment) }
-  unsafe try #require(mdb_env_set_mapsize(environment, 8 << 20) == 0)
-  unsafe try #require(mdb_env_open(environment, folder, 0, 0o644) == 0)
-  unsafe try #require(mdb_txn_begin(environment, nil, 0, &transaction) == 0)
-  unsafe try #require(mdb_dbi_open(transaction, nil, 0, &table) == 0)
+  try ok(unsafe mdb_env_set_mapsize(environment, 8 << 20))
+  try ok(unsafe mdb_env_open(environment, folder, 0, 0o644))
+  try ok(unsafe mdb_txn_begin(environment, nil, 0, &transaction))
+  try ok(unsafe mdb_dbi_open(transaction, nil, 0, &table))
   for entry in entries {
     var (key, value) = (Array(entry.key.utf8), entry.value)
     let status = unsafe key.withUnsafeMutableBytes { key in
@@ -23,7 +23,9 @@ func writeLMDB(_ entries: [(key: String, value: [UInt8])], to folder: String) th
         return unsafe mdb_put(transaction, table, &k, &v, 0)
       }
     }
-    try #require(status == 0)
+    try ok(status)
   }
-  unsafe try #require(mdb_txn_commit(transaction) == 0)
+  try ok(unsafe mdb_txn_commit(transaction))
 }
+
+private func ok(_ status: Int32) throws { try #require(status == 0) }

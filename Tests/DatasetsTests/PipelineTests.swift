@@ -14,7 +14,7 @@ private struct Numbers: SampleSource {
 
 @Suite struct PipelineTests {
   @Test func epochsAreComplete() throws {
-    let mixture = try SampleMixture(
+    let mixture = try SampleMixture<Int>(
       [
         .init(Numbers(count: 5), samplesPerEpoch: 10), .init(Numbers(count: 30), samplesPerEpoch: 10),
         .init(Numbers(count: nil), samplesPerEpoch: 4),
@@ -96,7 +96,10 @@ private struct Numbers: SampleSource {
     let sample = PageSample(
       image: try page(width: 320, height: 240, outlines),
       instances: outlines.enumerated().map { TextInstance(polygon: $1, text: "\($0)", isIgnored: $0 == 2) })
-    let pipeline = PagePipeline(side: 320, padding: [20, 20, 20])
+    // Where a small crop is enlarged, so is the pixel by which outlines and pixels may differ.
+    var augmentation = PageAugmentation()
+    augmentation.minimalCropSide = 0.5
+    let pipeline = PagePipeline(side: 320, padding: [20, 20, 20], augmentation: augmentation)
     var seen = 0
     for seed in 0..<40 {
       var generator = CounterGenerator(UInt64(seed))

@@ -79,17 +79,24 @@ import Testing
     let names = ["0.png", "gone.png", "cut.png", "1.png"] + (0..<30).map { "\($0 % 3).png" }
     let list = try folder.write(names.map { "\($0) \($0)" }.joined(separator: "\n"), "label.txt")
     let problems = DataProblems(name: "words")
-    let words = try source(.txt, list, problems: problems)
     // The next whole one takes its place.
-    #expect(try words.sampleOrNext(1).text == "1.png")
-    #expect(try words.sampleOrNext(2).text == "1.png")
+    let texts = try epoch(source(.txt, list, problems: problems))
+    #expect(texts.count == 34 && texts.count { $0 == "1.png" } == 13)
     #expect(problems.count == 2)
-    #expect(problems.messages[0].contains("label.txt:2: ") && problems.messages[0].contains("gone.png' is missing"))
-    #expect(problems.messages[1].contains("label.txt:3: "))
+    let messages = problems.messages.sorted()
+    #expect(messages[0].contains("label.txt:2: ") && messages[0].contains("gone.png' is missing"))
+    #expect(messages[1].contains("label.txt:3: "))
     let strict = DataProblems(name: "words", tolerance: 0.01)
     let few = try source(.txt, list, problems: strict)
-    _ = try few.sampleOrNext(1)
-    #expect(throws: LigatureError.self) { try few.sampleOrNext(2) }
+    let error = #expect(throws: LigatureError.self) { try epoch(few) }
+    #expect(error?.description.contains("2 of 34") == true)
+  }
+
+  /// The texts of all samples, as training draws them.
+  private func epoch(_ words: WordSource) throws -> [String] {
+    let count = words.count ?? 0
+    let mixture = try SampleMixture<WordSample>([.init(words, samplesPerEpoch: count)], seed: 1)
+    return try (0..<count).map { try mixture.sample($0).sample.text }
   }
 
   @Test func nothingLeavesTheFolder() throws {
