@@ -6,9 +6,6 @@
 #include "gemm.h"
 #include "winograd.h"
 
-// w[filter, tap] = sum over images and pixels of g[filter, pixel] * x[tap's place for that pixel]: a matrix product
-// whose right side is gathered a block at a time. A task owns a rectangle of w (of one part of the batch) and walks all
-// pixels of its images in order, so results do not depend on who does what.
 enum { most_area = 49, line_slack = 64 };
 
 // A padded row of x, with room for the vectors that reach beyond.
@@ -19,6 +16,9 @@ static long line_floats(const lig_conv_gradient *p) {
 #define KERNELS "conv_gradient.inc"
 #include "each_simd.h"
 
+// w[filter, tap] = sum over images and pixels of g[filter, pixel] * x[tap's place for that pixel]: a matrix product
+// whose right side is gathered a block at a time. A task owns a rectangle of w (of one part of the batch) and walks all
+// pixels of its images in order, so results do not depend on who does what.
 enum { most_taps = 288, most_filters = 264, wanted_tasks = 16, most_part_floats = 1 << 22 };
 
 static long group_filters(const lig_conv_gradient *p) { return p->filters / p->groups; }
