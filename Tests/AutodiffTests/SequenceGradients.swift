@@ -12,11 +12,11 @@ import Testing
     func layer(
       _ cell: String, _ name: String, direction: String = "forward", bias: Bool = true, lengths: [Int32]? = nil,
       states: Bool = false, layout: Int64 = 0, outputs: [Bool]? = nil, projected: Set<Int>? = nil, hidden: Int = 5,
-      resetsBefore: Bool = false
+      resetsBefore: Bool = false, batch: Int = 3
     ) throws -> GradientCase {
       let gates = cell == "LSTM" ? 4 : 3
       let d = direction == "bidirectional" ? 2 : 1
-      let (batch, steps, input) = (3, 4, 6)
+      let (steps, input) = (4, 6)
       var attributes: [String: Attribute] = [
         "direction": .string(direction), "hidden_size": .int(Int64(hidden)), "layout": .int(layout),
       ]
@@ -43,6 +43,8 @@ import Testing
         try layer(cell, "batch first", direction: "bidirectional", lengths: [1, 4, 3], states: true, layout: 1),
         try layer(cell, "the last state alone, y unnamed", outputs: [false, true]),
         try layer(cell, "wide", hidden: 37),
+        // More sequences than a task takes, in tasks of different sizes.
+        try layer(cell, "many sequences", direction: "bidirectional", states: true, batch: 37),
       ]
     }
     cases += [
@@ -54,9 +56,10 @@ import Testing
         "GRU", "reset first, batch first", direction: "bidirectional", lengths: [1, 4, 3], states: true, layout: 1,
         resetsBefore: true),
       try layer("GRU", "reset first, no bias, reverse", direction: "reverse", bias: false, resetsBefore: true),
+      try layer("GRU", "reset first, many sequences", states: true, resetsBefore: true, batch: 37),
       try layer("GRU", "reset first, wide", states: true, hidden: 37, resetsBefore: true),
     ]
-    cases += [cases[2].symbolic, cases[10].symbolic]
+    cases += [cases[2].symbolic, cases[11].symbolic]
     return cases
   }
 
