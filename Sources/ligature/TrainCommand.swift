@@ -56,6 +56,11 @@ private enum StopRequest {
   static var isRaised: Bool { raised.load(ordering: .relaxed) }
 
   static func listen() {
+    // Whoever started this may have blocked them, which is inherited.
+    var asked = sigset_t()
+    unsafe sigemptyset(&asked)
+    for number in [SIGINT, SIGTERM] { unsafe sigaddset(&asked, number) }
+    unsafe pthread_sigmask(SIG_UNBLOCK, &asked, nil)
     for number in [SIGINT, SIGTERM] {
       // Nothing but an atomic store: this runs between any two instructions.
       signal(number) { number in
