@@ -2,9 +2,10 @@ import TensorCore
 
 /// Floats that a C kernel wants in a form of its own: packed once if they are constant, at each run otherwise.
 @safe struct PackedWeights: Sendable {
-  typealias Pack = @Sendable (
-    _ pool: OpaquePointer?, _ from: UnsafePointer<Float>, _ to: UnsafeMutablePointer<Float>
-  ) -> Void
+  typealias Pack =
+    @Sendable (
+      _ pool: OpaquePointer?, _ from: UnsafePointer<Float>, _ to: UnsafeMutablePointer<Float>
+    ) -> Void
 
   private let source: Operand
   private let packed: Tensor?

@@ -147,7 +147,9 @@ import Training
     for (index, node) in nodes.enumerated().sorted(by: { (observer.times[$0.0] ?? 0) > (observer.times[$1.0] ?? 0) })
       .prefix(70)
     {
-      print("\(text((observer.times[index] ?? 0) * 1000)) ms  #\(index) \(session.graph[node].op.name.type) \(session.graph[node].name)")
+      print(
+        "\(text((observer.times[index] ?? 0) * 1000)) ms  #\(index) \(session.graph[node].op.name.type) \(session.graph[node].name)"
+      )
     }
   }
 
