@@ -15,8 +15,7 @@ static int reads_bare_b(const lig_matmul *p) {
   return !p->b_is_packed && p->b_column == 1 && (p->isa & LIG_ISA_BLAS || p->rows_per_task <= 2 * p->height);
 }
 
-void lig_matmul_prepare(lig_matmul *p) {
-  p->isa = gemm_isa(p->m, p->n, p->k);
+static void share_work(lig_matmul *p) {
   p->width = gemm_width(p->isa);
   p->height = gemm_height(p->isa, p->m);
   p->depth = gemm_depth(p->k);
@@ -49,6 +48,16 @@ void lig_matmul_prepare(lig_matmul *p) {
   p->rows_per_task = gemm_round_up((p->m + p->row_tasks - 1) / p->row_tasks, p->height);
   p->row_tasks = (p->m + p->rows_per_task - 1) / p->rows_per_task;
   p->packs_b = !p->b_is_packed && p->batches == 1 && p->row_tasks > 1 && !(p->isa & LIG_ISA_BLAS) && p->k > 0;
+}
+
+void lig_matmul_prepare(lig_matmul *p) {
+  p->isa = gemm_isa(p->m, p->n, p->k);
+  share_work(p);
+}
+
+void lig_matmul_set_rows(lig_matmul *p, long rows) {
+  p->m = rows;
+  share_work(p);
 }
 
 static long padded_columns(const lig_matmul *p) {

@@ -307,10 +307,9 @@ static void backward_task(void *context, long index, int worker) {
   long first = index / p->directions * p->rows_per_task, end = gemm_min(first + p->rows_per_task, p->batch);
   const direction_memory *m = &j->memory[d];
   lig_matmul back = p->back, back_reset = p->back_reset;
-  back.m = back_reset.m = end - first;
-  if (back.m != p->back.m) {
-    lig_matmul_prepare(&back);
-    if (p->resets_before) lig_matmul_prepare(&back_reset);
+  if (end - first != p->back.m) {
+    lig_matmul_set_rows(&back, end - first);
+    if (p->resets_before) lig_matmul_set_rows(&back_reset, end - first);
   }
   float *step_rows = m->step + first * columns(p);
   char *scratch = j->scratch + worker * back_bytes(p);

@@ -35,6 +35,8 @@ static inline void lig_matmul_set_batch(lig_matmul *plan, int axis, long size, l
   plan->b_batch[axis] = b_step;
 }
 void lig_matmul_prepare(lig_matmul *plan);
+/// The same product with fewer rows of a: what was packed of b stays valid.
+void lig_matmul_set_rows(lig_matmul *plan, long rows);
 /// Floats that the packed b takes.
 long lig_matmul_packed_count(const lig_matmul *plan);
 void lig_matmul_pack(const lig_matmul *plan, const float *b, float *packed);
