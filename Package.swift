@@ -91,7 +91,7 @@ let package = Package(
     module("Synthesis", ["CSynthesis", "Imaging", "TensorCore"]),
     // Models
     module(
-      "Architectures", path: "Models", excluding: ["Recipes", "fetch"],
+      "Architectures", path: "Models", excluding: ["Pretrained", "Recipes", "fetch"],
       ["CLMDB", "GraphIR", "Imaging", "Operators", "TensorCore"]),
     // Files
     module("TensorFiles", path: "Converters/TensorFiles", ["TensorCore"]),

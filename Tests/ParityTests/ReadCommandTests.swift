@@ -33,6 +33,15 @@ import Testing
     #expect(lines.filter { $0.quarterTurns == 2 }.count == truth.lines.filter { $0.degrees == 180 }.count)
   }
 
+  /// The recogniser that `train` made and `convert --float16` stored.
+  @Test func theModelOfOurOwnReadsPrices() throws {
+    let model = "Models/Pretrained/crnn-receipts-scenes.onnx"
+    let outcome = try Command.run(Command.ligature, ["read", "--json", "--recognizer", model, sample])
+    try #require(outcome.status == 0, "\(outcome.errors)")
+    let texts = try #require(try pages(outcome).first?.lines).map(\.text)
+    for price in ["9.50", "7.25", "3.80", "20.55", "Total"] { #expect(texts.contains(price), "\(texts)") }
+  }
+
   @Test func oneBadPictureDoesNotStopTheOthers() throws {
     let folder = FileManager.default.temporaryDirectory.appending(path: "read-\(UUID().uuidString)")
     try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
