@@ -8,15 +8,18 @@ import Training
 
 /// Runs training steps on made-up data and says how long each took: the Swift half of `training_speed.py`.
 ///
-///     training-bench crnn|dbnet THREADS [--profile]
+///     training-bench crnn|dbnet THREADS [--profile [--nodes]]
 ///
 /// Prints one JSON line with the planned memory, then runs one step for each line of input and prints its seconds and
 /// the most memory held so far. With `--profile` it prints where the time goes instead.
 @main struct TrainingBench {
   static func main() throws {
     let arguments = CommandLine.arguments
-    guard arguments.count >= 3, let threads = Int(arguments[2]) else {
-      throw LigatureError(.usage, "usage: training-bench crnn|dbnet THREADS [--profile]")
+    guard arguments.count >= 3, let threads = Int(arguments[2]), (1...256).contains(threads),
+      ["crnn", "dbnet"].contains(arguments[1])
+    else {
+      print("usage: training-bench crnn|dbnet THREADS [--profile [--nodes]]")
+      exit(64)
     }
     let step = try arguments[1] == "crnn" ? TrainingBench.crnn() : TrainingBench.dbnet()
     if arguments.contains("--profile") {
