@@ -44,6 +44,8 @@ struct Tolerances {
   static let gradient = 1e-3
   /// Four times the recorded noise is allowed where that is more.
   static let noiseFactor = 4.0
+  /// Of a gradient's root mean square: however noisy the reference, a larger difference of an element is an error.
+  static let gradientElementLimit = 0.25
   /// Gradients that are zero in exact arithmetic: of the largest norm of all.
   static let zeroGradient = 1e-5
   /// Batch-norm statistics: of their largest magnitude.
