@@ -113,8 +113,8 @@ let package = Package(
     module(
       "TrainingLoop",
       [
-        "Architectures", "GraphIR", "Imaging", "ONNXFormat", "Operators", "PyTorchCheckpoint", "Runtime", "Synthesis",
-        "TensorCore", "TensorFiles", "Training", .product(name: "Yams", package: "Yams"),
+        "Architectures", "GraphIR", "Imaging", "MMOCRConverter", "ONNXFormat", "Operators", "Runtime",
+        "Synthesis", "TensorCore", "Training", .product(name: "Yams", package: "Yams"),
       ]),
     // The program
     program(
@@ -161,7 +161,7 @@ let package = Package(
       "ParityTests",
       [
         "ligature", "CAllocationCounter", "GraphIR", "ONNXFormat", "Operators", "Parity", "Runtime", "TensorCore",
-        "TestSupport",
+        "TensorFiles", "TestSupport",
       ]),
     tests("ProgramTests", ["GraphIR", "Imaging", "ONNXFormat", "Operators", "TensorCore", "TensorFiles", "ligature"]),
   ],

@@ -1,11 +1,8 @@
 internal import Architectures
 internal import Foundation
 internal import GraphIR
-internal import ONNXFormat
-internal import Operators
-internal import PyTorchCheckpoint
+internal import MMOCRConverter
 internal import TensorCore
-internal import TensorFiles
 internal import Training
 
 /// What a recipe stands for: the network, how its model is used, and the stream that it learns from.
@@ -122,20 +119,11 @@ struct TrainingSetup {
 
   /// Parameters by name from a file that some program wrote.
   private static func tensors(_ path: String) throws -> [String: Tensor] {
-    let suffix = (path as NSString).pathExtension.lowercased()
-    switch suffix {
-    case "pth", "pt":
-      return Dictionary(uniqueKeysWithValues: try Checkpoint(contentsOf: path).stateDictionary.entries)
-    case "safetensors": return try SafeTensors(contentsOf: path).tensors
-    case "onnx":
-      let graph = try Model(contentsOf: path, operators: .standard).graph
-      return Dictionary(
-        graph.values.compactMap { value in value.tensor.map { (value.name, $0) } },
-        uniquingKeysWith: { first, _ in first })
-    default:
+    guard ["pth", "pt", "safetensors", "onnx"].contains((path as NSString).pathExtension.lowercased()) else {
       throw LigatureError(
         .usage, "'initial' names '\(path)'; parameters are taken from .pth, .safetensors and .onnx files")
     }
+    return Dictionary(uniqueKeysWithValues: try WeightFile(contentsOf: path).state.entries)
   }
 }
 

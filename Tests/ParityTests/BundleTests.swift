@@ -2,6 +2,7 @@ import Foundation
 import Parity
 import Runtime
 import TensorCore
+import TensorFiles
 import TestSupport
 import Testing
 
@@ -25,15 +26,20 @@ import Testing
     #expect(Set(checks.map(\.section)) == expected)
   }
 
-  /// A copy of a bundle with one text in one file replaced.
-  private func damaged(_ name: String, _ file: String, _ text: String, _ other: String) throws -> String {
+  private func copy(_ name: String) throws -> String {
     let copy = FileManager.default.temporaryDirectory.appendingPathComponent("bundle-\(UUID().uuidString)")
     try FileManager.default.copyItem(at: fixtures.appendingPathComponent("bundles/\(name)"), to: copy)
-    let url = copy.appendingPathComponent(file)
+    return copy.path
+  }
+
+  /// A copy of a bundle with one text in one file replaced.
+  private func damaged(_ name: String, _ file: String, _ text: String, _ other: String) throws -> String {
+    let path = try copy(name)
+    let url = URL(fileURLWithPath: path).appendingPathComponent(file)
     let content = try String(contentsOf: url, encoding: .utf8)
     try #require(content.contains(text))
     try content.replacingOccurrences(of: text, with: other).write(to: url, atomically: true, encoding: .utf8)
-    return copy.path
+    return path
   }
 
   private func failures(_ path: String, _ section: Check.Section) throws -> Int {
@@ -51,6 +57,25 @@ import Testing
 
   @Test func anotherTextIsNoticed() throws {
     #expect(try failures(damaged("crnn", "post.json", "yaskgqby3", "yaskgqby4"), .post) == 1)
+  }
+
+  /// One element of one gradient, off by a part of itself or of the gradient's root mean square: more is excused
+  /// where the bundle records how noisy the reference is.
+  @Test(arguments: [
+    ("crnn", "backbone.cnn.conv0.weight", 64 * 9, 0.01),
+    ("dbnet_r50dcnv2", "backbone.layer1.0.conv2.weight", 64 * 64 * 9, 0.5),
+  ])
+  func anotherGradientIsNoticed(_ name: String, _ parameter: String, _ count: Int, _ part: Float) throws {
+    let path = try copy(name)
+    let file = path + "/loss.safetensors"
+    var recorded = try SafeTensors(contentsOf: file)
+    let norm = try #require(recorded.tensors["norm.\(parameter)"]?.floats().first)
+    let gradient = try #require(recorded.tensors["grad.\(parameter)"])
+    var elements = try gradient.floats()
+    elements[3] += part * max(norm / Float(count).squareRoot(), abs(elements[3]))
+    recorded.tensors["grad.\(parameter)"] = try Tensor(elements, gradient.shape)
+    try recorded.write(to: file)
+    #expect(try failures(path, .gradients) == 1)
   }
 
   @Test func anotherShrinkRatioIsNoticed() throws {

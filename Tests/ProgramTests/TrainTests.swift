@@ -172,6 +172,43 @@ import Testing
     #expect(report.output.contains("batchnorm2.num_batches_tracked\\\":2"), "\(report.output)")
   }
 
+  /// Training goes on from the weights of a model, whatever kind of file holds them.
+  @Test func fineTuning() throws {
+    let first = try train("--set", "folder=first", "--set", "steps=4", "--set", "validation=")
+    try #require(first.status == 0, "\(first.errors)")
+    for target in ["a.pth", "a.safetensors"] {
+      let converted = try Program.run(["convert", folder("first/model.onnx"), "-o", folder(target)])
+      try #require(converted.status == 0, "\(converted.errors)")
+    }
+    var models: [[UInt8]] = []
+    for (index, file) in ["first/model.onnx", "a.pth", "a.safetensors"].enumerated() {
+      let tuned = try train(
+        "--set", "folder=tuned\(index)", "--set", "initial=\(file)", "--set", "steps=2", "--set", "validation=",
+        "--set", "seed=3")
+      try #require(tuned.status == 0, "\(tuned.errors)")
+      models.append(Array(try folder.bytes("tuned\(index)/model.onnx")))
+    }
+    #expect(models[0] == models[1] && models[0] == models[2])
+    let fresh = try train("--set", "folder=fresh", "--set", "steps=2", "--set", "validation=", "--set", "seed=3")
+    try #require(fresh.status == 0, "\(fresh.errors)")
+    #expect(try Array(folder.bytes("fresh/model.onnx")) != models[0])
+
+    // Weights of another size are refused by name, or left out when asked.
+    let other = ["--set", "folder=other", "--set", "initial=a.pth", "--set", "options.hidden=12", "--set", "steps=1"]
+    let refused = try train(other)
+    #expect(refused.status == 2)
+    #expect(
+      refused.errors.contains("'decoder.decoder.0.rnn.weight_ih_l0' is [32, 512] in the checkpoint, but [48, 512]"),
+      "\(refused.errors)")
+    let partial = try train(other + ["--set", "initial_partial=true", "--set", "validation="])
+    #expect(partial.status == 0, "\(partial.errors)")
+    #expect(partial.errors.contains("tensors taken") && partial.errors.contains("start afresh"), "\(partial.errors)")
+    let missing = try train("--set", "folder=none", "--set", "initial=none.pth")
+    #expect(missing.status == 2 && missing.errors.contains("cannot open 'none.pth'"), "\(missing.errors)")
+    let foreign = try train("--set", "folder=none", "--set", "initial=label.txt")
+    #expect(foreign.status == 64 && foreign.errors.contains(".pth, .safetensors and .onnx"), "\(foreign.errors)")
+  }
+
   @Test func lossesThatAreNotFinite() throws {
     let outcome = try train(
       "--set", "optimizer.lr=1e30", "--set", "clip_norm=", "--set", "schedule=", "--set", "validation=")
