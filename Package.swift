@@ -85,6 +85,7 @@ let package = Package(
     module("Autodiff", ["GraphIR", "Operators", "TensorCore"]),
     module("Kernels", ["CKernels", "GraphIR", "Operators", "TensorCore"]),
     module("Runtime", ["GraphIR", "Kernels", "Passes", "TensorCore"]),
+    module("Measuring", ["CKernels", "TensorCore"]),
     module("Training", ["Autodiff", "GraphIR", "ONNXFormat", "Operators", "Runtime", "TensorCore"]),
     // Images
     module("Imaging", ["TensorCore", "COpenCV", "CClipper", "CJPEG", "CSPNG", "CWebP", "CGEOS", "CPango"]),
@@ -120,8 +121,8 @@ let package = Package(
     program(
       "ligature",
       [
-        "Architectures", "GraphIR", "Imaging", "MMOCRConverter", "ONNXFormat", "Operators", "Parity", "Passes",
-        "PyTorchCheckpoint", "Runtime", "Synthesis", "TensorCore", "TensorFiles", "TrainingLoop",
+        "Architectures", "GraphIR", "Imaging", "MMOCRConverter", "Measuring", "ONNXFormat", "Operators", "Parity",
+        "Passes", "PyTorchCheckpoint", "Runtime", "Synthesis", "TensorCore", "TensorFiles", "TrainingLoop",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ]),
     .executableTarget(
@@ -151,6 +152,7 @@ let package = Package(
         "Architectures", "GraphIR", "MMOCRConverter", "ONNXFormat", "Operators", "PyTorchCheckpoint", "Runtime",
         "TensorCore", "TensorFiles",
       ]),
+    tests("MeasuringTests", ["Measuring"]),
     tests("ImagingTests", ["Imaging", "TensorCore"]),
     tests("ArchitecturesTests", ["Architectures", "Imaging", "TensorCore", "TensorFiles"]),
     tests("NetworkTests", ["Architectures", "GraphIR", "TensorCore"]),

@@ -1,26 +1,55 @@
 import ArgumentParser
 import Foundation
+import Measuring
 import Runtime
 import TensorCore
 
 struct BenchCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "bench", abstract: "Times a model: latency, throughput, memory, load and first run.")
+    commandName: "bench", abstract: "Times a model: latency, throughput, memory, load and first run; alone or against other engines.")
 
   @Argument(help: "An ONNX file.", completion: .file(extensions: ["onnx"]))
   var model: String
 
   @OptionGroup var shapes: ShapeOptions
-  @OptionGroup var options: RunOptions
 
-  @Option(help: "Timed runs; at least one second is measured in any case.")
+  @Option(help: ArgumentHelp("Threads to run with; several as a list, as in 1,2. Default: all cores.", valueName: "counts"))
+  var threads: ThreadCounts?
+
+  @Option(help: ArgumentHelp("The most memory that intermediate tensors may take, as in 512MiB.", valueName: "bytes"))
+  var memoryLimit = ByteCount(bytes: Session.Options.defaultMemoryLimit)
+
+  @Option(help: "Timed runs, or rounds with --against; --seconds are measured in any case.")
   var runs = 20
+
+  @Option(help: "Seconds to measure at least for each number of threads. Default: 1, with --against 5.")
+  var seconds: Double?
+
+  @Option(
+    help: ArgumentHelp(
+      "Other engines to take turns with, in processes of their own, on the same file, inputs and processors: "
+        + "\(ForeignEngines.known.joined(separator: ", ")), or several as a list.", valueName: "engines"))
+  var against: ForeignEngines?
+
+  @Option(
+    help: ArgumentHelp(
+      "The Python that has these engines. Default: \(ForeignPython.place); Tests/Parity/venv.sh makes it.",
+      valueName: "file"), completion: .file())
+  var python: String?
+
+  @Option(help: "How often each engine is started anew to time loading and the first run, with --against.")
+  var starts = 3
 
   @Flag(help: "Print JSON.")
   var json = false
 
   func validate() throws {
     if !(1...1_000_000).contains(runs) { throw ValidationError("--runs must lie between 1 and 1000000") }
+    if !(1...100).contains(starts) { throw ValidationError("--starts must lie between 1 and 100") }
+    if let seconds, !(0...3600).contains(seconds) { throw ValidationError("--seconds must lie between 0 and 3600") }
+    if let threads, !threads.counts.allSatisfy((1...256).contains) {
+      throw ValidationError("--threads must lie between 1 and 256")
+    }
   }
 
   struct Report: Codable {
@@ -42,29 +71,42 @@ struct BenchCommand: ParsableCommand {
   }
 
   func run() throws {
-    let report = try measure()
-    if json {
-      print(try encodeJSON(report))
+    if let against {
+      try compare(against.names)
       return
     }
-    let shapes = report.shapes.sorted { $0.key < $1.key }
-      .map { "\($0.key)=\($0.value.map(String.init).joined(separator: "x"))" }.joined(separator: " ")
-    print(
-      """
-      \(model)  \(shapes)  threads: \(report.threads)  runs: \(report.runs)
-      latency      median \(report.median.fixed(3)) ms   min \(report.minimum.fixed(3)) ms   p95 \(report.p95.fixed(3)) ms
-      throughput   \(report.throughput.fixed(1)) items/s
-      start        load \(report.loadTime.fixed(1)) ms   first run \(report.firstRun.fixed(1)) ms
-      memory       arena \(ByteCount(bytes: report.arena))   peak resident \(ByteCount(bytes: report.peakResident))
-      """)
+    let counts = threads?.counts ?? [ProcessInfo.processInfo.activeProcessorCount]
+    let reports = try counts.map(measure)
+    if json {
+      print(reports.count == 1 ? try encodeJSON(reports[0]) : try encodeJSON(reports))
+      return
+    }
+    for report in reports {
+      let shapes = describe(shapes: report.shapes)
+      print(
+        """
+        \(model)  \(shapes)  threads: \(report.threads)  runs: \(report.runs)
+        latency      median \(report.median.fixed(3)) ms   min \(report.minimum.fixed(3)) ms   p95 \(report.p95.fixed(3)) ms
+        throughput   \(report.throughput.fixed(1)) items/s
+        start        load \(report.loadTime.fixed(1)) ms   first run \(report.firstRun.fixed(1)) ms
+        memory       arena \(ByteCount(bytes: report.arena))   peak resident \(ByteCount(bytes: report.peakResident))
+        """)
+    }
   }
 
-  private func measure() throws -> Report {
-    let loaded = try LoadedModel(model, options: options.session)
+  func describe(shapes: [String: [Int]]) -> String {
+    shapes.sorted { $0.key < $1.key }
+      .map { "\($0.key)=\($0.value.map(String.init).joined(separator: "x"))" }.joined(separator: " ")
+  }
+
+  private func measure(threads: Int) throws -> Report {
+    var options = Session.Options(threads: threads)
+    options.memoryLimit = memoryLimit.bytes
+    let loaded = try LoadedModel(model, options: options)
     let graph = loaded.session.graph
     let sizes = try shapes.sizes(for: graph, recipe: loaded.recipeSizes)
     let inputs = try zip(graph.inputs, sizes).map {
-      try syntheticTensor(graph[$0].name, graph[$0].type.element, $1, limit: options.memoryLimit.bytes)
+      try syntheticTensor(graph[$0].name, graph[$0].type.element, $1, limit: memoryLimit.bytes)
     }
     func timedRun() throws -> Double {
       let start = ContinuousClock.now
@@ -75,28 +117,19 @@ struct BenchCommand: ParsableCommand {
     for _ in 0..<2 { _ = try timedRun() }
     var times: [Double] = []
     var total = 0.0
-    while times.count < runs || total < 1000 && times.count < 100 * runs {
+    while times.count < runs || total < 1000 * (seconds ?? 1) && times.count < 100 * runs {
       times.append(try timedRun())
       total += times[times.count - 1]
     }
-    times.sort()
-    let median = times[times.count / 2]
+    let latency = Summary(times)
     let items = sizes.first?.first ?? 1
     return Report(
       model: model, shapes: Dictionary(uniqueKeysWithValues: zip(loaded.session.inputs.map(\.name), sizes)),
       threads: loaded.session.options.pool.threads, runs: times.count, loadTime: loaded.loadTime * 1000,
-      firstRun: first,
-      minimum: times[0], median: median, p95: times[min(times.count - 1, times.count * 95 / 100)],
-      throughput: Double(items) / median * 1000, arena: try loaded.session.memoryUse(sizes).arena,
-      peakResident: peakResidentBytes())
+      firstRun: first, minimum: latency.minimum, median: latency.median, p95: latency.p95,
+      throughput: Double(items) / latency.median * 1000, arena: try loaded.session.memoryUse(sizes).arena,
+      peakResident: ResidentMemory.peak)
   }
-}
-
-/// The most memory that this process has held so far, in bytes.
-func peakResidentBytes() -> Int {
-  var usage = rusage()
-  guard unsafe getrusage(__rusage_who_t(RUSAGE_SELF.rawValue), &usage) == 0 else { return 0 }
-  return usage.ru_maxrss * 1024
 }
 
 /// As all `--json` options print: sorted keys, indented.

@@ -20,6 +20,7 @@ struct Ligature: ParsableCommand {
       RunCommand.self,
       VerifyCommand.self,
       BenchCommand.self,
+      BenchEngineCommand.self,
       AnnotateCommand.self,
       ArchitecturesCommand.self,
       ExportCommand.self,

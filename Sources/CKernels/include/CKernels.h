@@ -18,6 +18,7 @@
 #include "deform_conv_gradient.h"
 #include "elementwise.h"
 #include "index.h"
+#include "machine.h"
 #include "matmul.h"
 #include "matmul_integer.h"
 #include "norm.h"
