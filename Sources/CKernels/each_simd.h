@@ -7,6 +7,9 @@
 #if LIG_X86
 #include <immintrin.h>
 
+/// From the entry 8 - n on: a mask of the first n of 8 lanes.
+static const int simd_first_lanes[16] __attribute__((unused)) = {-1, -1, -1, -1, -1, -1, -1, -1};
+
 #define LANES 16
 #define HEIGHT 12
 #define TARGET LIG_AVX512

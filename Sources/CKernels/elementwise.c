@@ -1,65 +1,18 @@
 #include "elementwise.h"
 
+#include <math.h>
 #include <stddef.h>
+#include <stdint.h>
 
-#include "isa.h"
-#include "vmath.h"
+#include "tasks.h"
+
+// Contraction would make the simple functions differ between instruction sets.
+#pragma STDC FP_CONTRACT OFF
 
 typedef void (*unary_f32)(const float *, float *, long, float, float);
 
-// The sign of zero and NaN follow x where the formula allows it: comparisons are written so that NaN falls through.
-#define LIG_UNARY_LIST(U) \
-  U(LIG_UNARY_RELU, x < 0.0f ? 0.0f : x) \
-  U(LIG_UNARY_SIGMOID, lig_sigmoidf(x)) \
-  U(LIG_UNARY_TANH, lig_tanhf(x)) \
-  U(LIG_UNARY_EXP, lig_expf(x)) \
-  U(LIG_UNARY_LOG, lig_logf(x)) \
-  U(LIG_UNARY_SQRT, sqrtf(x)) \
-  U(LIG_UNARY_RECIPROCAL, 1.0f / x) \
-  U(LIG_UNARY_NEG, -x) \
-  U(LIG_UNARY_ABS, fabsf(x)) \
-  U(LIG_UNARY_FLOOR, floorf(x)) \
-  U(LIG_UNARY_CEIL, ceilf(x)) \
-  U(LIG_UNARY_ROUND, rintf(x)) \
-  U(LIG_UNARY_SIGN, x > 0.0f ? 1.0f : x < 0.0f ? -1.0f : x) \
-  U(LIG_UNARY_ERF, lig_erff(x)) \
-  U(LIG_UNARY_SOFTPLUS, lig_softplusf(x)) \
-  U(LIG_UNARY_SOFTSIGN, x / (1.0f + fabsf(x))) \
-  U(LIG_UNARY_HARDSIGMOID, clip(a * x + b, 0.0f, 1.0f)) \
-  U(LIG_UNARY_HARDSWISH, x * clip(x * (1.0f / 6.0f) + 0.5f, 0.0f, 1.0f)) \
-  U(LIG_UNARY_LEAKYRELU, x < 0.0f ? a * x : x) \
-  U(LIG_UNARY_ELU, x < 0.0f ? a * lig_expm1f(x) : x) \
-  U(LIG_UNARY_SELU, b * (x < 0.0f ? a * lig_expm1f(x) : x)) \
-  U(LIG_UNARY_CELU, x < 0.0f ? a * lig_expm1f(x / a) : x) \
-  U(LIG_UNARY_GELU, lig_geluf(x)) \
-  U(LIG_UNARY_GELU_TANH, lig_gelu_tanhf(x)) \
-  U(LIG_UNARY_MISH, lig_mishf(x)) \
-  U(LIG_UNARY_THRESHOLDEDRELU, x > a ? x : 0.0f) \
-  U(LIG_UNARY_CLIP, clip(x, a, b)) \
-  U(LIG_UNARY_AFFINE, a * x + b) \
-  U(LIG_UNARY_SWISH, x / (1.0f + lig_expf(-a * x))) \
-  U(LIG_UNARY_SHRINK, x > a ? x - b : x < -a ? x + b : 0.0f)
-
-LIG_INLINE float clip(float x, float low, float high) {
-  x = x < low ? low : x;
-  return x > high ? high : x;
-}
-
-#define LIG_ISA scalar
-#include "elementwise_loops.h"
-#undef LIG_ISA
-#if LIG_X86
-#pragma clang attribute push(LIG_AVX2, apply_to = function)
-#define LIG_ISA avx2
-#include "elementwise_loops.h"
-#undef LIG_ISA
-#pragma clang attribute pop
-#pragma clang attribute push(LIG_AVX512, apply_to = function)
-#define LIG_ISA avx512
-#include "elementwise_loops.h"
-#undef LIG_ISA
-#pragma clang attribute pop
-#endif
+#define KERNELS "elementwise.inc"
+#include "each_simd.h"
 
 static void library_f32(int operation, const float *x, float *y, long n) {
 #define CASE(op, f) \
@@ -101,7 +54,7 @@ static void unary_f32_task(void *context, long index, int worker) {
 int lig_unary_f32(int operation, const float *x, float *y, long count, float a, float b, lig_pool *pool) {
   if (operation < 0 || operation >= LIG_UNARY_COUNT) return -1;
   unary_job job = {.operation = operation, .x = x, .y = y, .count = count, .a = a, .b = b};
-  if (operation < LIG_UNARY_VECTOR_COUNT) job.run = LIG_PICK(unary_table)[operation];
+  if (operation < LIG_UNARY_VECTOR_COUNT) job.run = BEST(unary_table)[operation];
   lig_parallel(pool, lig_tiles(count, LIG_GRAIN), unary_f32_task, &job);
   return 0;
 }

@@ -1,72 +1,35 @@
 #include "pooling.h"
 
+#include <math.h>
 #include <stdint.h>
 #include <string.h>
 
-#include "isa.h"
 #include "reduce.h"
-#include "vmath.h"
+#include "tasks.h"
 
-typedef struct {
-  void (*across)(const float *row, float *y, long n, long kernel, long stride, long dilation, float p);
-  void (*down)(float *y, const float *row, long n);
-} pooling_loops;
-
-#define LIG_ISA scalar
-#include "pooling_loops.h"
-#undef LIG_ISA
-#if LIG_X86
-#pragma clang attribute push(LIG_AVX2, apply_to = function)
-#define LIG_ISA avx2
-#include "pooling_loops.h"
-#undef LIG_ISA
-#pragma clang attribute pop
-#pragma clang attribute push(LIG_AVX512, apply_to = function)
-#define LIG_ISA avx512
-#include "pooling_loops.h"
-#undef LIG_ISA
-#pragma clang attribute pop
-#endif
-
-// A window is separable: each input row is pooled along the width once, and output rows combine those results. A task
-// makes a band of output rows of one plane and keeps the pooled input rows that neighbours share in a ring.
-enum { BAND = 16, MAX_RING = 64 };
-
-static long span(const lig_pooling *s, int axis) { return (s->kernel[axis] - 1) * s->dilation[axis] + 1; }
-
-// Length of a padded row: what the last window reaches.
-static long padded_width(const lig_pooling *s) { return (s->output[2] - 1) * s->stride[2] + span(s, 2); }
-
-static long ring_rows(const lig_pooling *s) { return s->kernel[0] > 1 ? 1 : lig_min(s->kernel[1], MAX_RING); }
-
-long lig_pooling_workspace(const lig_pooling *s) { return padded_width(s) + ring_rows(s) * s->output[2]; }
-
+// A window is separable: the rows that it reaches are joined into one line first, padded at both ends, and the line is
+// pooled along the width.
 typedef struct {
   const lig_pooling *spec;
-  pooling_loops loops;
   const float *x;
   float *y;
   float *workspace;
-  long bands, per_task;
-} job;
+  /// Averages: how many elements the windows of each column hold along the width, and whether all hold the same.
+  const float *columns;
+  int same;
+  long per_task;
+} pooling_job;
 
-static float neutral(const lig_pooling *s) { return s->kind == LIG_POOL_MAX ? -INFINITY : 0.0f; }
+enum { SLACK = 64 };  // floats that a vector may read beyond its line
 
-// Pools one input row along the width.
-static void pool_row(const job *work, const float *row, float *padded, float *y) {
-  const lig_pooling *s = work->spec;
-  long width = padded_width(s), begin = s->pad_begin[2];
-  if (begin == 0 && width <= s->input[2]) {
-    work->loops.across(row, y, s->output[2], s->kernel[2], s->stride[2], s->dilation[2], s->p);
-    return;
-  }
-  float empty = neutral(s);
-  long start = lig_min(begin, width), count = lig_min(s->input[2], width - start);
-  for (long i = 0; i < start; i++) padded[i] = empty;
-  memcpy(padded + start, row, (size_t)count * sizeof(float));
-  for (long i = start + count; i < width; i++) padded[i] = empty;
-  work->loops.across(padded, y, s->output[2], s->kernel[2], s->stride[2], s->dilation[2], s->p);
-}
+static long span(const lig_pooling *s, int axis) { return (s->kernel[axis] - 1) * s->dilation[axis] + 1; }
+
+// Length of a padded line: what the last window reaches.
+static long line_length(const lig_pooling *s) { return (s->output[2] - 1) * s->stride[2] + span(s, 2) + SLACK; }
+
+// One line for each worker; the counts of the columns lie in front of the first.
+static long columns_length(const lig_pooling *s) { return s->kind == LIG_POOL_AVERAGE ? s->output[2] : 0; }
+long lig_pooling_workspace(const lig_pooling *s) { return line_length(s) + columns_length(s); }
 
 // Elements that an average divides by along one axis.
 static long counted(const lig_pooling *s, int axis, long at) {
@@ -81,80 +44,42 @@ static long counted(const lig_pooling *s, int axis, long at) {
   return count;
 }
 
-static void finish_row(const lig_pooling *s, float *y, long depth, long height) {
-  long width = s->output[2];
-  if (s->kind == LIG_POOL_AVERAGE) {
-    long others = counted(s, 0, depth) * counted(s, 1, height);
-    // Without windows over the edge, every count is the same.
-    if (s->pad_begin[2] == 0 && padded_width(s) <= s->input[2]) {
-      float count = (float)(others * s->kernel[2]);
-      for (long i = 0; i < width && count > 0; i++) y[i] /= count;
-      return;
-    }
-    for (long i = 0; i < width; i++) {
-      long count = others * counted(s, 2, i);
-      y[i] = count > 0 ? y[i] / (float)count : 0.0f;
-    }
-  } else if (s->kind == LIG_POOL_LP && s->p != 1.0f) {
-    for (long i = 0; i < width; i++) y[i] = s->p == 2.0f ? sqrtf(y[i]) : powf(y[i], 1.0f / s->p);
-  }
+// The places of a window along one axis that lie inside: from `first` on, `dilation` apart.
+typedef struct {
+  long first, count;
+} reach;
+
+static reach reach_of(const lig_pooling *s, int axis, long at) {
+  long first = at * s->stride[axis] - s->pad_begin[axis], step = s->dilation[axis];
+  if (first >= 0 && first + span(s, axis) <= s->input[axis]) return (reach){first, s->kernel[axis]};
+  long skip = first < 0 ? lig_tiles(-first, step) : 0;
+  first += skip * step;
+  long inside = first < s->input[axis] ? lig_tiles(s->input[axis] - first, step) : 0;
+  return (reach){first, lig_max(0, lig_min(s->kernel[axis] - skip, inside))};
 }
 
-static void output_row(const job *work, const float *x, float *y, long depth, long height, float *scratch, long *held) {
-  const lig_pooling *s = work->spec;
-  long width = s->output[2], rows = ring_rows(s);
-  float *padded = scratch, *ring = scratch + padded_width(s);
-  float empty = neutral(s);
-  int started = 0;
-  for (long kd = 0; kd < s->kernel[0]; kd++) {
-    long d = depth * s->stride[0] - s->pad_begin[0] + kd * s->dilation[0];
-    if (d < 0 || d >= s->input[0]) continue;
-    for (long kh = 0; kh < s->kernel[1]; kh++) {
-      long h = height * s->stride[1] - s->pad_begin[1] + kh * s->dilation[1];
-      if (h < 0 || h >= s->input[1]) continue;
-      // With dilation 1 the rows of a window fall into distinct places of the ring; otherwise some are made again.
-      float *place = ring + h % rows * width;
-      if (held[h % rows] != d * s->input[1] + h) {
-        pool_row(work, x + (d * s->input[1] + h) * s->input[2], padded, place);
-        held[h % rows] = d * s->input[1] + h;
-      }
-      if (started) {
-        work->loops.down(y, place, width);
-      } else {
-        memcpy(y, place, (size_t)width * sizeof(float));
-        started = 1;
-      }
-    }
-  }
-  for (long i = 0; !started && i < width; i++) y[i] = empty;
-  finish_row(s, y, depth, height);
-}
+#define KERNELS "pooling.inc"
+#include "each_simd.h"
 
 static void pooling_task(void *context, long index, int worker) {
-  const job *work = context;
-  const lig_pooling *s = work->spec;
-  float *scratch = work->workspace + worker * lig_pooling_workspace(s);
-  long input_size = s->input[0] * s->input[1] * s->input[2], rows = s->output[0] * s->output[1];
-  long first = index * work->per_task, last = lig_min(first + work->per_task, s->planes * work->bands);
-  for (long piece = first; piece < last; piece++) {
-    long plane = piece / work->bands, start = piece % work->bands * BAND;
-    long held[MAX_RING];
-    for (int i = 0; i < MAX_RING; i++) held[i] = -1;
-    for (long row = start; row < lig_min(start + BAND, rows); row++) {
-      float *y = work->y + (plane * rows + row) * s->output[2];
-      output_row(work, work->x + plane * input_size, y, row / s->output[1], row % s->output[1], scratch, held);
-    }
-  }
+  const pooling_job *job = context;
+  const lig_pooling *s = job->spec;
+  long rows = s->output[0] * s->output[1], first = index * job->per_task;
+  float *line = job->workspace + columns_length(s) + worker * line_length(s);
+  BEST(pool_rows)(job, first, lig_min(first + job->per_task, s->planes * rows), line);
 }
 
 void lig_pooling_run(const lig_pooling *s, const float *x, float *y, float *workspace, lig_pool *pool) {
-  long rows = s->output[0] * s->output[1];
-  if (s->planes == 0 || rows == 0 || s->output[2] == 0) return;
-  job work = {.spec = s, .x = x, .y = y, .workspace = workspace, .bands = lig_tiles(rows, BAND)};
-  work.loops = LIG_PICK(pooling_table)[s->kind];
-  long cost = BAND * s->output[2] * (s->kernel[0] * s->kernel[1] + s->kernel[2]);
-  work.per_task = lig_max(1, 2 * LIG_GRAIN / cost);
-  lig_parallel(pool, lig_tiles(s->planes * work.bands, work.per_task), pooling_task, &work);
+  long rows = s->output[0] * s->output[1], width = s->output[2];
+  if (s->planes == 0 || rows == 0 || width == 0) return;
+  pooling_job job = {.spec = s, .x = x, .y = y, .workspace = workspace, .columns = workspace};
+  if (s->kind == LIG_POOL_AVERAGE) {
+    for (long i = 0; i < width; i++) workspace[i] = (float)counted(s, 2, i);
+    job.same = s->pad_begin[2] == 0 && (width - 1) * s->stride[2] + span(s, 2) <= s->input[2];
+  }
+  long cost = s->kernel[0] * s->kernel[1] * lig_min(s->input[2], width * s->stride[2]) + width * s->kernel[2];
+  job.per_task = lig_max(1, 4 * LIG_GRAIN / lig_max(cost, 1));
+  lig_parallel(pool, lig_tiles(s->planes * rows, job.per_task), pooling_task, &job);
 }
 
 // ── Maximum with indices, and for the other types ───────────────────────────

@@ -22,6 +22,8 @@ INLINE void F(store)(float *p, vf x) { *(F(vfu) *)p = x; }
 INLINE vf F(load_some)(const float *p, long n) {
 #if MASKED
   return _mm512_maskz_loadu_ps((__mmask16)((1u << n) - 1), p);
+#elif LANES == 8
+  return _mm256_maskload_ps(p, _mm256_loadu_si256((const __m256i_u *)(simd_first_lanes + LANES - n)));
 #else
   float t[LANES] __attribute__((aligned(64))) = {0};
   for (long i = 0; i < n; ++i) t[i] = p[i];
@@ -32,6 +34,8 @@ INLINE vf F(load_some)(const float *p, long n) {
 INLINE void F(store_some)(float *p, vf x, long n) {
 #if MASKED
   _mm512_mask_storeu_ps(p, (__mmask16)((1u << n) - 1), x);
+#elif LANES == 8
+  _mm256_maskstore_ps(p, _mm256_loadu_si256((const __m256i_u *)(simd_first_lanes + LANES - n)), x);
 #else
   float t[LANES] __attribute__((aligned(64)));
   *(vf *)t = x;
@@ -48,22 +52,33 @@ INLINE vf F(fma)(vf a, vf b, vf c) { return a * b + c; }
 INLINE vf F(at_least)(vf x, vf low) { return x < low ? low : x; }
 INLINE vf F(at_most)(vf x, vf high) { return x > high ? high : x; }
 
-/// The sum, by halves.
+typedef float F(v2) __attribute__((ext_vector_type(2)));
+
+// All lanes, joined by halves: the order is the same whatever the instruction set.
+#if LANES == 16
+#define BY_HALVES(JOIN)                                                   \
+  __auto_type eights = JOIN(x.lo, x.hi);                                  \
+  __auto_type fours = JOIN(eights.lo, eights.hi);
+#elif LANES == 8
+#define BY_HALVES(JOIN) __auto_type fours = JOIN(x.lo, x.hi);
+#else
+#define BY_HALVES(JOIN) vf fours = x;
+#endif
+#define ADD(a, b) ((a) + (b))
+#define LARGER(a, b) ((b) > (a) ? (b) : (a))
 INLINE float F(sum)(vf x) {
-  float t[LANES] __attribute__((aligned(64)));
-  *(vf *)t = x;
-  for (int width = LANES / 2; width; width /= 2) {
-    for (int i = 0; i < width; ++i) t[i] += t[i + width];
-  }
-  return t[0];
+  BY_HALVES(ADD)
+  F(v2) twos = fours.lo + fours.hi;
+  return twos.x + twos.y;
 }
 INLINE float F(largest)(vf x) {
-  float t[LANES] __attribute__((aligned(64)));
-  *(vf *)t = x;
-  float best = t[0];
-  for (int i = 1; i < LANES; ++i) best = t[i] > best ? t[i] : best;
-  return best;
+  BY_HALVES(LARGER)
+  F(v2) twos = LARGER(fours.lo, fours.hi);
+  return LARGER(twos.x, twos.y);
 }
+#undef ADD
+#undef LARGER
+#undef BY_HALVES
 
 /// Elements 0, 2, 4, … of a followed by b.
 INLINE vf F(evens)(vf a, vf b) {
@@ -148,46 +163,7 @@ INLINE void F(turn_rows)(
   }
 }
 
-/// e^x: at most about 1 ulp off; 0 below -104, infinity above 88.73, NaN stays NaN.
-INLINE vf F(exp)(vf x) {
-  const vf magic = (vf)(12582912.0f);  // 1.5 * 2^23: adding it rounds to an integer, kept in the low bits
-  x = F(at_most)(F(at_least)(x, (vf)(-105.0f)), (vf)(90.0f));
-  vf shifted = F(fma)(x, (vf)(1.44269504f), magic);
-  vf n = shifted - magic;
-  vf r = F(fma)(n, (vf)(-0.693145751953125f), x);  // ln 2 in two parts
-  r = F(fma)(n, (vf)(-1.42860682e-6f), r);
-  vf p = (vf)(1.98412698e-4f);
-  p = F(fma)(p, r, (vf)(1.38888889e-3f));
-  p = F(fma)(p, r, (vf)(8.33333333e-3f));
-  p = F(fma)(p, r, (vf)(4.16666667e-2f));
-  p = F(fma)(p, r, (vf)(1.66666667e-1f));
-  p = F(fma)(p, r, (vf)(0.5f));
-  p = F(fma)(p, r * r, r) + (vf)(1.0f);
-  // Two factors, because 2^n itself may not be a normal float.
-  vi power = (vi)shifted - (vi)magic;
-  vi half = power >> 1;
-  vf a = (vf)((half + 127) << 23);
-  vf b = (vf)((power - half + 127) << 23);
-  return p * a * b;
-}
-
-INLINE vf F(sigmoid)(vf x) { return (vf)(1.0f) / ((vf)(1.0f) + F(exp)(-x)); }
-
-INLINE vf F(tanh)(vf x) {
-  vf size = __builtin_elementwise_abs(x);
-  // Near zero an odd polynomial (least squares on |x| <= 0.65), elsewhere through the exponential.
-  vf t = x * x;
-  vf p = (vf)(2.045216504484415e-3f);
-  p = F(fma)(p, t, (vf)(-8.071141317486763e-3f));
-  p = F(fma)(p, t, (vf)(2.1658582612872124e-2f));
-  p = F(fma)(p, t, (vf)(-5.3939420729875565e-2f));
-  p = F(fma)(p, t, (vf)(0.1333315372467041f));
-  p = F(fma)(p, t, (vf)(-0.333333283662796f));
-  vf near = F(fma)(x * t, p, x);
-  vf far = (vf)(1.0f) - (vf)(2.0f) / (F(exp)(size + size) + (vf)(1.0f));
-  far = __builtin_elementwise_copysign(far, x);
-  return size < (vf)(0.65f) ? near : (x != x ? x : far);
-}
+#include "simd_math.h"
 
 INLINE vf F(activate)(lig_activation f, vf x) {
   switch (f.kind) {
