@@ -2,10 +2,11 @@
 
 #include <stddef.h>
 
+#include "elementwise_functions.h"
 #include "isa.h"
 #include "vmath.h"
 
-typedef void (*unary_f32)(const float *, float *, long, float, float);
+typedef lig_unary_function unary_f32;
 
 // The sign of zero and NaN follow x where the formula allows it: comparisons are written so that NaN falls through.
 #define LIG_UNARY_LIST(U) \
@@ -96,6 +97,10 @@ static void unary_f32_task(void *context, long index, int worker) {
   } else {
     library_f32(job->operation, x, y, n);
   }
+}
+
+lig_unary_function lig_unary_f32_function(int operation) {
+  return operation >= 0 && operation < LIG_UNARY_VECTOR_COUNT ? LIG_PICK(unary_table)[operation] : 0;
 }
 
 int lig_unary_f32(int operation, const float *x, float *y, long count, float a, float b, lig_pool *pool) {
