@@ -135,6 +135,7 @@ let package = Package(
       ["Autodiff", "CKernels", "GraphIR", "Operators", "Runtime", "TensorCore"]),
     .target(name: "CAllocationCounter", path: "Tests/TestSupport/CAllocationCounter"),
     tests("OperatorTests", ["CKernels", "GraphIR", "Operators", "Runtime", "TensorCore", "TestSupport"]),
+    tests("FusionTests", ["CKernels", "GraphIR", "Operators", "Passes", "Runtime", "TensorCore", "TestSupport"]),
     tests("KernelTests", ["CKernels", "COpenBLAS", "TestSupport"]),
     tests("AutodiffTests", ["Autodiff", "CKernels", "GraphIR", "Operators", "Runtime", "TensorCore", "TestSupport"]),
     tests("TensorCoreTests", ["TensorCore"]),

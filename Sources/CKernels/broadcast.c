@@ -2,20 +2,23 @@
 
 #include <string.h>
 
+#include "broadcast_walk.h"
+#include "elementwise_functions.h"
 #include "isa.h"
 #include "vmath.h"
 
 // ── The walk ────────────────────────────────────────────────────────────────
 int lig_broadcast_prepare(lig_broadcast *plan, int inputs, int rank, const long *shape, const long *shapes) {
   memset(plan, 0, sizeof *plan);
-  if (rank < 0 || rank > LIG_MAX_RANK || inputs < 1 || inputs > 3) return -1;
+  if (rank < 0 || rank > LIG_MAX_RANK || inputs < 1 || inputs > LIG_MAX_INPUTS) return -1;
   plan->inputs = inputs;
   // Merged axes, innermost first.
-  long merged[LIG_MAX_RANK], stride[3][LIG_MAX_RANK], running[3] = {1, 1, 1};
+  long merged[LIG_MAX_RANK], stride[LIG_MAX_INPUTS][LIG_MAX_RANK], running[LIG_MAX_INPUTS];
+  for (int k = 0; k < inputs; k++) running[k] = 1;
   int count = 0;
   long total = 1;
   for (int axis = rank - 1; axis >= 0; axis--) {
-    long size = shape[axis], here[3];
+    long size = shape[axis], here[LIG_MAX_INPUTS];
     for (int k = 0; k < inputs; k++) {
       long own = shapes[k * rank + axis];
       if (own != 1 && own != size) return -1;
@@ -46,32 +49,8 @@ int lig_broadcast_prepare(lig_broadcast *plan, int inputs, int rank, const long 
   return 0;
 }
 
-// Where the walk stands: one offset an input, moved row by row without division.
-typedef struct {
-  long index[LIG_MAX_RANK];
-  long offset[3];
-} cursor;
-
-static void cursor_start(cursor *at, const lig_broadcast *plan, long row) {
-  at->offset[0] = at->offset[1] = at->offset[2] = 0;
-  for (int axis = plan->rank - 1; axis >= 0; axis--) {
-    at->index[axis] = row % plan->shape[axis];
-    row /= plan->shape[axis];
-    for (int k = 0; k < plan->inputs; k++) at->offset[k] += at->index[axis] * plan->stride[k][axis];
-  }
-}
-
-static inline void cursor_next(cursor *at, const lig_broadcast *plan) {
-  for (int axis = plan->rank - 1; axis >= 0; axis--) {
-    for (int k = 0; k < plan->inputs; k++) at->offset[k] += plan->stride[k][axis];
-    if (++at->index[axis] < plan->shape[axis]) return;
-    for (int k = 0; k < plan->inputs; k++) at->offset[k] -= plan->shape[axis] * plan->stride[k][axis];
-    at->index[axis] = 0;
-  }
-}
-
 // ── float32 ─────────────────────────────────────────────────────────────────
-typedef void (*binary_f32)(const float *, const float *, void *, long, long, long);
+typedef lig_binary_function binary_f32;
 
 #define LIG_BINARY_LIST(B) \
   B(LIG_BINARY_ADD, float, a + b) \
@@ -297,6 +276,12 @@ static void broadcast_task(void *context, long index, int worker) {
                 plan->step[2], y);
     }
   }
+}
+
+lig_binary_function lig_binary_f32_function(int operation) {
+  return operation >= 0 && operation <= LIG_BINARY_PRELU && operation != LIG_BINARY_MOD && operation != LIG_BINARY_FMOD
+           ? LIG_PICK(binary_table)[operation]
+           : 0;
 }
 
 int lig_binary(

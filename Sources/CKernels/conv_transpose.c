@@ -177,7 +177,7 @@ static void transpose_task(void *context, long index, int worker) {
               bias ? bias[f] : 0, y + f * plane);
     }
   }
-  if (p->activation.kind == LIG_IDENTITY) return;
+  if (gemm_keeps(p->activation)) return;
   for (long f = 0; f < filters; ++f) {
     if (!p->tiles_exactly) {
       gemm_finish(p->isa, p->activation, y + f * plane, NULL, y + f * plane, plane);

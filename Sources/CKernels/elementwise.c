@@ -4,12 +4,13 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "elementwise_functions.h"
 #include "tasks.h"
 
 // Contraction would make the simple functions differ between instruction sets.
 #pragma STDC FP_CONTRACT OFF
 
-typedef void (*unary_f32)(const float *, float *, long, float, float);
+typedef lig_unary_function unary_f32;
 
 #define KERNELS "elementwise.inc"
 #include "each_simd.h"
@@ -49,6 +50,10 @@ static void unary_f32_task(void *context, long index, int worker) {
   } else {
     library_f32(job->operation, x, y, n);
   }
+}
+
+lig_unary_function lig_unary_f32_function(int operation) {
+  return operation >= 0 && operation < LIG_UNARY_VECTOR_COUNT ? BEST(unary_table)[operation] : 0;
 }
 
 int lig_unary_f32(int operation, const float *x, float *y, long count, float a, float b, lig_pool *pool) {

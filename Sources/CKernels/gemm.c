@@ -123,7 +123,7 @@ static void run_blas(int isa, const gemm_block *g) {
       CblasRowMajor, CblasNoTrans, g->b_is_bare ? CblasNoTrans : CblasTrans, (int)g->rows, (int)g->columns,
       (int)g->depth, 1, g->a, depth, g->b, g->b_is_bare ? (int)g->b_row : depth, (float)keeps, g->c, (int)g->c_row);
   leave_blas();
-  if (!g->last || (g->activation.kind == LIG_IDENTITY && !g->residual)) return;
+  if (!g->last || (gemm_keeps(g->activation) && !g->residual)) return;
   for (long i = 0, at = 0; i < g->rows; ++i, at += g->c_row) {
     gemm_finish(isa, g->activation, g->c + at, g->residual ? g->residual + at : 0, g->c + at, g->columns);
   }

@@ -63,6 +63,8 @@ typedef struct {
 } gemm_block;
 
 void gemm_run(int isa, const gemm_block *block);
+/// Whether an activation gives its argument back.
+static inline int gemm_keeps(lig_activation f) { return f.kind == LIG_IDENTITY && !f.is_scaled; }
 /// to = activation(from + residual); `residual` may be NULL, `from` may be `to`.
 void gemm_finish(int isa, lig_activation activation, const float *from, const float *residual, float *to, long count);
 

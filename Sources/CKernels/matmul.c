@@ -93,7 +93,7 @@ long lig_matmul_workspace(const lig_matmul *p, int threads) {
 
 typedef struct {
   const lig_matmul *plan;
-  const float *a, *b, *bias;
+  const float *a, *b, *bias, *residual;
   float *y, *workspace;
   /// All of b, if the plan or this run has packed it.
   const float *packed_b;
@@ -118,6 +118,7 @@ static void multiply_one(const matmul_job *job, long batch, long row_task, long 
     .rows = rows,
     .columns = columns,
     .column_bias = job->bias ? job->bias + column : NULL,
+    .residual = job->residual ? job->residual + (batch * p->m + row) * p->n + column : NULL,
     .activation = p->activation,
   };
   long k = 0;
@@ -185,8 +186,14 @@ static void pack_task(void *context, long index, int worker) {
 void lig_matmul_run(
     const lig_matmul *p, lig_pool *pool, const float *a, const float *b, const float *bias, float *y,
     void *workspace) {
+  lig_matmul_run_adding(p, pool, a, b, bias, NULL, y, workspace);
+}
+
+void lig_matmul_run_adding(
+    const lig_matmul *p, lig_pool *pool, const float *a, const float *b, const float *bias, const float *residual,
+    float *y, void *workspace) {
   if (!p->batches || !p->m || !p->n) return;
-  matmul_job job = {p, a, b, bias, y, workspace, p->b_is_packed ? b : NULL};
+  matmul_job job = {p, a, b, bias, residual, y, workspace, p->b_is_packed ? b : NULL};
   if (p->packs_b) {
     job.packed_b = workspace;
     job.workspace += shared_floats(p);

@@ -165,7 +165,32 @@ INLINE void F(turn_rows)(
 
 #include "simd_math.h"
 
-INLINE vf F(activate)(lig_activation f, vf x) {
+/// The error function: at most about 2 ulp off. The coefficients are vmath.h's.
+INLINE vf F(erf)(vf x) {
+  vf z = x * x;
+  vf p = (vf)(8.538839029e-05f);
+  p = F(fma)(p, z, (vf)(-8.181927260e-04f));
+  p = F(fma)(p, z, (vf)(5.204435904e-03f));
+  p = F(fma)(p, z, (vf)(-2.686075307e-02f));
+  p = F(fma)(p, z, (vf)(1.128371954e-01f));
+  p = F(fma)(p, z, (vf)(-3.761263490e-01f));
+  p = F(fma)(p, z, (vf)(1.283791661e-01f));
+  vf near = F(fma)(x, p, x);
+  vf size = __builtin_elementwise_abs(x), t = F(at_most)(size, (vf)(4.0f));
+  vf q = (vf)(-2.320738986e-06f);
+  q = F(fma)(q, t, (vf)(3.696671774e-05f));
+  q = F(fma)(q, t, (vf)(-2.344451786e-04f));
+  q = F(fma)(q, t, (vf)(5.720856716e-04f));
+  q = F(fma)(q, t, (vf)(1.680306857e-03f));
+  q = F(fma)(q, t, (vf)(-2.110176161e-02f));
+  q = F(fma)(q, t, (vf)(1.040531471e-01f));
+  q = F(fma)(q, t, (vf)(6.361458302e-01f));
+  q = F(fma)(q, t, (vf)(1.128455758e+00f));
+  vf far = __builtin_elementwise_copysign((vf)(1.0f) - F(exp)(-t * q), x);
+  return size < (vf)(0.9f) ? near : (x != x ? x : far);
+}
+
+INLINE vf F(activate_unscaled)(lig_activation f, vf x) {
   switch (f.kind) {
     case LIG_IDENTITY: return x;
     case LIG_RELU: return F(at_least)(x, (vf)(0.0f));
@@ -180,21 +205,31 @@ INLINE vf F(activate)(lig_activation f, vf x) {
     case LIG_SIGMOID: return F(sigmoid)(x);
     case LIG_SILU: return x * F(sigmoid)(x);
     case LIG_TANH: return F(tanh)(x);
+    case LIG_GELU: return (vf)(0.5f) * x * ((vf)(1.0f) + F(erf)(x * (vf)(0.707106781f)));
+    case LIG_GELU_TANH: {
+      vf inner = (vf)(0.797884561f) * F(fma)((vf)(0.044715f) * x * x, x, x);
+      return (vf)(0.5f) * x * ((vf)(1.0f) + F(tanh)(inner));
+    }
   }
   return x;
 }
 
-/// Identity, ReLU and clip are all a clamp to these limits; false for other activations.
+INLINE vf F(activate)(lig_activation f, vf x) {
+  x = F(activate_unscaled)(f, x);
+  return f.is_scaled ? F(fma)(x, (vf)(f.scale), (vf)(f.shift)) : x;
+}
+
+/// Identity, ReLU and clip are all a clamp to these limits; false for other activations and scaled ones.
 INLINE int F(clamp_limits)(lig_activation f, float *low, float *high) {
   *low = f.kind == LIG_RELU ? 0 : f.kind == LIG_CLIP ? f.alpha : -INFINITY;
   *high = f.kind == LIG_CLIP ? f.beta : INFINITY;
-  return f.kind == LIG_IDENTITY || f.kind == LIG_RELU || f.kind == LIG_CLIP;
+  return !f.is_scaled && (f.kind == LIG_IDENTITY || f.kind == LIG_RELU || f.kind == LIG_CLIP);
 }
 INLINE vf F(clamp)(vf x, float low, float high) {
   return F(at_most)(F(at_least)(x, (vf)(low)), (vf)(high));
 }
 
-// to = activation(from + residual); the choice is made once, not for each vector.
+// to = activation(from + residual), scaled if asked; the choice is made once, not for each vector.
 #define FINISH(EXPRESSION)                                                                    \
   for (long i = 0; i < count; i += LANES) {                                                   \
     long some = count - i < LANES ? count - i : LANES;                                        \
@@ -210,20 +245,26 @@ INLINE void F(finish_row)(lig_activation f, const float *from, const float *resi
     FINISH(F(clamp)(x, low, high))
     return;
   }
-#define CASE(KIND)                                            \
-  case KIND: {                                                \
-    const lig_activation fixed = {KIND, f.alpha, f.beta};     \
-    FINISH(F(activate)(fixed, x))                             \
-    break;                                                    \
+  // Scaled or not, one loop an activation: times 1 plus -0 changes no bit.
+  const vf scale = (vf)(f.is_scaled ? f.scale : 1.0f), shift = (vf)(f.is_scaled ? f.shift : -0.0f);
+#define CASE(KIND)                                                            \
+  case KIND: {                                                                \
+    const lig_activation fixed = {.kind = KIND, .alpha = f.alpha, .beta = f.beta}; \
+    FINISH(F(fma)(F(activate_unscaled)(fixed, x), scale, shift))              \
+    break;                                                                    \
   }
   switch (f.kind) {
+    CASE(LIG_IDENTITY)
+    CASE(LIG_RELU)
+    CASE(LIG_CLIP)
     CASE(LIG_LEAKY_RELU)
     CASE(LIG_HARD_SIGMOID)
     CASE(LIG_HARD_SWISH)
     CASE(LIG_SIGMOID)
     CASE(LIG_SILU)
     CASE(LIG_TANH)
-    default: break;
+    CASE(LIG_GELU)
+    CASE(LIG_GELU_TANH)
   }
 #undef CASE
 }

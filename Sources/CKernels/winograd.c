@@ -125,7 +125,7 @@ static void store_tiles(const winograd_job *job, long row, long column, const fl
   const lig_conv *p = job->plan;
   const lig_winograd *w = &p->winograd;
   long image = row / w->tiles_h, line = row % w->tiles_h * 2;
-  long lines = gemm_min(2, p->out_h - line), plain = p->activation.kind == LIG_IDENTITY && !job->residual;
+  long lines = gemm_min(2, p->out_h - line), plain = gemm_keeps(p->activation) && !job->residual;
   for (long f = 0; f < p->filters; ++f) {
     long at = ((image * p->filters + f) * p->out_h + line) * p->out_w;
     float *top = job->y + at;

@@ -43,7 +43,7 @@ enum BinaryKernels {
     }
   }
 
-  private static func code(_ op: Binary) -> Int {
+  static func code(_ op: Binary) -> Int {
     switch op.function {
     case .add: LIG_BINARY_ADD
     case .sub: LIG_BINARY_SUB

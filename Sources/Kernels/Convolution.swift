@@ -19,7 +19,7 @@ enum ConvolutionKernels {
     guard w.count > 0 else { throw LigatureError(.shape, "the weights \(w.shape) are empty") }
     let geometry = try ConvolutionGeometry(op.window, input: x.shape, weights: w.shape, output: y.shape)
     var plan = geometry.plan(input: x.shape, output: y.shape, groups: op.window.group)
-    plan.activation = activation(op.activation)
+    plan.activation = fused(op.epilogue)
     // Weights that training changes. Recorded ones keep to the order of sums that the definition has.
     plan.allows_winograd = w.constant == nil ? 1 : 0
     unsafe lig_conv_prepare(&plan)
@@ -47,7 +47,7 @@ enum ConvolutionKernels {
     guard x.element == .float32 else { throw context.unsupportedTypes(op) }
     guard y.count > 0 else { return Step { _ in } }
     let geometry = try ConvolutionGeometry(op, input: x.shape, weights: w.shape, output: y.shape)
-    return try transposed(geometry, groups: op.window.group, x, w, bias, y, context)
+    return try transposed(geometry, groups: op.window.group, x, w, bias, y, op.epilogue, context)
   }
 
   /// The adjoint of a convolution: the same as a transposed one, whatever sizes the stride rounded off.
@@ -56,12 +56,12 @@ enum ConvolutionKernels {
     guard g.element == .float32 else { throw context.unsupportedTypes(op) }
     guard dx.count > 0 else { return Step { _ in } }
     let forward = try ConvolutionGeometry(op.window, input: dx.shape, weights: w.shape, output: g.shape)
-    return try transposed(forward.adjoint, groups: op.window.group, g, w, nil, dx, context)
+    return try transposed(forward.adjoint, groups: op.window.group, g, w, nil, dx, .none, context)
   }
 
   private static func transposed(
     _ geometry: ConvolutionGeometry, groups: Int, _ x: Operand, _ w: Operand, _ bias: Operand?, _ y: Operand,
-    _ context: KernelContext
+    _ epilogue: Epilogue, _ context: KernelContext
   ) throws -> Step {
     guard w.count > 0, x.count > 0 else { throw LigatureError(.shape, "the input or the weights are empty") }
     var plan = lig_conv_transpose()
@@ -72,7 +72,7 @@ enum ConvolutionKernels {
     (plan.stride_h, plan.stride_w) = geometry.stride
     (plan.dilation_h, plan.dilation_w) = geometry.dilation
     (plan.pad_top, plan.pad_left) = geometry.padding
-    plan.activation = activation(.none)
+    plan.activation = fused(epilogue)
     plan.allows_winograd = w.constant == nil ? 1 : 0
     unsafe lig_conv_transpose_prepare(&plan)
     let settled = plan
@@ -117,23 +117,6 @@ enum ConvolutionKernels {
         unsafe lig_conv_gradient_run(
           $0, memory.pool, memory.read(x), memory.read(g), memory.write(dw), memory.workspace)
       }
-    }
-  }
-
-  static func activation(_ activation: FusedActivation) -> lig_activation {
-    func make(_ kind: lig_activation_kind, _ alpha: Float = 0, _ beta: Float = 0) -> lig_activation {
-      lig_activation(kind: kind, alpha: alpha, beta: beta)
-    }
-    return switch activation {
-    case .none: make(LIG_IDENTITY)
-    case .relu: make(LIG_RELU)
-    case .sigmoid: make(LIG_SIGMOID)
-    case .silu: make(LIG_SILU)
-    case .tanh: make(LIG_TANH)
-    case .clip(let low, let high): make(LIG_CLIP, low, high)
-    case .leakyRelu(let slope): make(LIG_LEAKY_RELU, slope)
-    case .hardSigmoid(let alpha, let beta): make(LIG_HARD_SIGMOID, alpha, beta)
-    case .hardSwish(let alpha, let beta): make(LIG_HARD_SWISH, alpha, beta)
     }
   }
 }

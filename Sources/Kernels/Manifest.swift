@@ -5,6 +5,7 @@ extension KernelTable {
     let registrations: [(inout KernelTable) -> Void] = [
       UnaryKernels.register(in:),
       BinaryKernels.register(in:),
+      FusedElementwiseKernels.register(in:), FusedAttentionKernels.register(in:),
       ShapeKernels.register(in:),
       JoiningKernels.register(in:),
       RecurrentKernels.register(in:), DynamicQuantizeLSTMKernels.register(in:),

@@ -7,6 +7,7 @@ enum MatMulKernels {
   static func register(in table: inout KernelTable) {
     table.register(MatMul.self, prepare: computingInFloat32(prepare))
     table.register(Gemm.self, prepare: computingInFloat32(prepareGemm))
+    table.register(FusedMatMul.self, prepare: computingInFloat32(prepareFused))
   }
 
   private static func prepare(_ op: MatMul, _ context: KernelContext) throws -> Step {
@@ -18,16 +19,29 @@ enum MatMulKernels {
     return try multiply(&plan, a, b, y, bias: nil, context)
   }
 
+  private static func prepareFused(_ op: FusedMatMul, _ context: KernelContext) throws -> Step {
+    let (a, b, y) = (try context.input(0), try context.input(1), try context.output())
+    let (bias, residual) = (context.optional(2), context.optional(3))
+    guard a.element == .float32 else { throw context.unsupportedTypes(op) }
+    guard bias == nil || bias?.count == y.shape.last, residual?.shape ?? y.shape == y.shape else {
+      throw LigatureError(.shape, "the bias or the residual does not fit \(y.shape)")
+    }
+    var plan = lig_matmul()
+    if op.transposesA || op.transposesB {
+      try plan.set(a.shape, transposed: op.transposesA, b.shape, transposed: op.transposesB, y.shape)
+    } else {
+      plan = try ProductLayout(a.shape, b.shape).plan()
+    }
+    plan.alpha = op.alpha
+    plan.activation = fused(op.epilogue)
+    return try multiply(&plan, a, b, y, bias: bias, residual: residual, context)
+  }
+
   private static func prepareGemm(_ op: Gemm, _ context: KernelContext) throws -> Step {
     let (a, b, y) = (try context.input(0), try context.input(1), try context.output())
     guard a.element == .float32 else { throw context.unsupportedTypes(op) }
-    guard a.shape.count == 2, b.shape.count == 2 else {
-      throw LigatureError(.rank, "takes matrices, but has \(a.shape) and \(b.shape); use MatMul for other ranks")
-    }
     var plan = lig_matmul()
-    (plan.m, plan.n, plan.k) = (y.shape[0], y.shape[1], a.shape[op.transposesA ? 0 : 1])
-    (plan.a_row, plan.a_column) = op.transposesA ? (1, a.shape[1]) : (a.shape[1], 1)
-    (plan.b_row, plan.b_column) = op.transposesB ? (1, b.shape[1]) : (b.shape[1], 1)
+    try plan.set(a.shape, transposed: op.transposesA, b.shape, transposed: op.transposesB, y.shape)
     plan.alpha = op.alpha
     guard let c = context.optional(2), op.beta != 0 else { return try multiply(&plan, a, b, y, bias: nil, context) }
     let isRow = c.shape.last == y.shape[1] && c.count == y.shape[1]
@@ -45,7 +59,8 @@ enum MatMulKernels {
   }
 
   private static func multiply(
-    _ plan: inout lig_matmul, _ a: Operand, _ b: Operand, _ y: Operand, bias: Operand?, _ context: KernelContext
+    _ plan: inout lig_matmul, _ a: Operand, _ b: Operand, _ y: Operand, bias: Operand?, residual: Operand? = nil,
+    _ context: KernelContext
   ) throws -> Step {
     guard y.count > 0 else { return Step { _ in } }
     let isOneMatrix = b.count == (try Checked.multiply(plan.n, plan.k))
@@ -56,8 +71,9 @@ enum MatMulKernels {
     guard plan.b_is_packed != 0 else {
       return Step(workspace: scratch) { memory in
         unsafe withUnsafePointer(to: settled) {
-          unsafe lig_matmul_run(
-            $0, memory.pool, memory.read(a), memory.read(b), memory.read(bias), memory.write(y), memory.workspace)
+          unsafe lig_matmul_run_adding(
+            $0, memory.pool, memory.read(a), memory.read(b), memory.read(bias), memory.read(residual),
+            memory.write(y), memory.workspace)
         }
       }
     }
@@ -69,11 +85,25 @@ enum MatMulKernels {
     }
     return Step(workspace: scratch) { memory in
       unsafe withUnsafePointer(to: settled) {
-        unsafe lig_matmul_run(
-          $0, memory.pool, memory.read(a), weights.address(memory), memory.read(bias), memory.write(y),
-          memory.workspace)
+        unsafe lig_matmul_run_adding(
+          $0, memory.pool, memory.read(a), weights.address(memory), memory.read(bias), memory.read(residual),
+          memory.write(y), memory.workspace)
       }
     }
+  }
+}
+
+extension lig_matmul {
+  /// Two matrices, each perhaps transposed.
+  fileprivate mutating func set(
+    _ a: [Int], transposed aIsTurned: Bool, _ b: [Int], transposed bIsTurned: Bool, _ y: [Int]
+  ) throws {
+    guard a.count == 2, b.count == 2 else {
+      throw LigatureError(.rank, "takes matrices, but has \(a) and \(b); use MatMul for other ranks")
+    }
+    (m, n, k) = (y[0], y[1], a[aIsTurned ? 0 : 1])
+    (a_row, a_column) = aIsTurned ? (1, a[1]) : (a[1], 1)
+    (b_row, b_column) = bIsTurned ? (1, b[1]) : (b[1], 1)
   }
 }
 

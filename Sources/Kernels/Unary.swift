@@ -53,7 +53,7 @@ enum UnaryKernels {
     }
   }
 
-  private static func code(_ op: Unary) -> Int {
+  static func code(_ op: Unary) -> Int {
     switch op.function {
     case .relu: LIG_UNARY_RELU
     case .sigmoid: LIG_UNARY_SIGMOID

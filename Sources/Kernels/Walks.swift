@@ -8,7 +8,7 @@ func extent(_ shape: some Collection<Int>) -> Int { shape.contains(0) ? 0 : shap
 
 /// How to step through tensors that broadcast to one shape.
 struct BroadcastWalk: Sendable {
-  private let plan: lig_broadcast
+  let plan: lig_broadcast
 
   init(_ inputs: [Operand], _ output: Operand) throws {
     try self.init(shapes: inputs.map(\.shape), output.shape)

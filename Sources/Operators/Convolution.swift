@@ -125,89 +125,46 @@ public struct ConvolutionWindow: Sendable, Hashable {
   }
 }
 
-/// What a kernel does to a value before it writes it.
-public enum FusedActivation: Sendable, Hashable {
-  case none, relu, sigmoid, silu, tanh
-  case clip(Float, Float)
-  case leakyRelu(Float)
-  /// min(max(alpha * x + beta, 0), 1)
-  case hardSigmoid(Float, Float)
-  /// x * min(max(alpha * x + beta, 0), 1)
-  case hardSwish(Float, Float)
-
-  init(_ attributes: Attributes) throws {
-    let values = try attributes.optionalFloats("activation_params") ?? []
-    let name = try attributes.string("activation", default: "")
-    let wanted = ["Clip": 2, "LeakyRelu": 1, "HardSigmoid": 2, "HardSwish": 2][name] ?? 0
-    guard values.count == wanted else {
-      throw LigatureError(.attribute, "activation '\(name)' takes \(wanted) activation_params, not \(values.count)")
-    }
-    switch name {
-    case "": self = .none
-    case "Relu": self = .relu
-    case "Sigmoid": self = .sigmoid
-    case "SiLU": self = .silu
-    case "Tanh": self = .tanh
-    case "Clip": self = .clip(values[0], values[1])
-    case "LeakyRelu": self = .leakyRelu(values[0])
-    case "HardSigmoid": self = .hardSigmoid(values[0], values[1])
-    case "HardSwish": self = .hardSwish(values[0], values[1])
-    default: throw LigatureError(.attribute, "activation '\(name)' cannot be fused")
-    }
-  }
-
-  func write(to attributes: inout Attributes) {
-    let (name, values): (String, [Float]) =
-      switch self {
-      case .none: ("", [])
-      case .relu: ("Relu", [])
-      case .sigmoid: ("Sigmoid", [])
-      case .silu: ("SiLU", [])
-      case .tanh: ("Tanh", [])
-      case .clip(let low, let high): ("Clip", [low, high])
-      case .leakyRelu(let slope): ("LeakyRelu", [slope])
-      case .hardSigmoid(let alpha, let beta): ("HardSigmoid", [alpha, beta])
-      case .hardSwish(let alpha, let beta): ("HardSwish", [alpha, beta])
-      }
-    if !name.isEmpty { attributes.set("activation", name) }
-    if !values.isEmpty { attributes.set("activation_params", values) }
-  }
-}
-
 /// Convolution: `[N, C, …], [M, C / group, k…], [M]? → [N, M, …]`.
 ///
 /// In the domain `ligature` (prepared graphs only) it may also add a fourth input, shaped as the output, and apply
-/// an activation.
+/// an activation, whose result it may scale and shift.
 public struct Conv: Operator {
   public static let standardName = OperatorName("Conv")
   public static let fusedName = OperatorName("FusedConv", domain: "ligature")
   public static let names = [standardName, fusedName]
   public let name: OperatorName
   public let window: ConvolutionWindow
-  public let activation: FusedActivation
+  public let epilogue: Epilogue
+  public var activation: FusedActivation { epilogue.activation }
 
   public init(_ window: ConvolutionWindow) {
     name = Conv.standardName
     self.window = window
-    activation = .none
+    epilogue = .none
+  }
+
+  /// For prepared graphs.
+  public init(fused window: ConvolutionWindow, _ epilogue: Epilogue) {
+    name = Conv.fusedName
+    self.window = window
+    self.epilogue = epilogue
   }
 
   /// For prepared graphs.
   public init(fused window: ConvolutionWindow, _ activation: FusedActivation) {
-    name = Conv.fusedName
-    self.window = window
-    self.activation = activation
+    self.init(fused: window, Epilogue(activation))
   }
 
   public init(name: OperatorName, attributes: Attributes) throws {
     self.name = name
     window = try ConvolutionWindow(attributes)
-    activation = name == Conv.fusedName ? try FusedActivation(attributes) : .none
+    epilogue = name == Conv.fusedName ? try Epilogue(attributes) : .none
   }
 
   public var attributes: Attributes {
     var result = window.attributes
-    activation.write(to: &result)
+    epilogue.write(to: &result)
     return result
   }
 
@@ -262,17 +219,36 @@ public struct ConvInteger: Operator {
 }
 
 /// Transposed convolution: `[N, C, …], [C, M / group, k…], [M]? → [N, M, …]`.
+///
+/// In the domain `ligature` (prepared graphs only) it may also apply an activation, as `Conv` does.
 public struct ConvTranspose: Operator {
-  public static let names = [OperatorName("ConvTranspose")]
-  public var name: OperatorName { ConvTranspose.names[0] }
+  public static let standardName = OperatorName("ConvTranspose")
+  public static let fusedName = OperatorName("FusedConvTranspose", domain: "ligature")
+  public static let names = [standardName, fusedName]
+  public let name: OperatorName
   public let window: ConvolutionWindow
+  public let epilogue: Epilogue
   /// Added to the sizes at the ends; empty: zeros.
   public let outputPadding: [Int]
   /// The sizes wanted, from which padding follows; empty: not given.
   public let outputShape: [Int]
 
   public init(_ window: ConvolutionWindow, outputPadding: [Int] = [], outputShape: [Int] = []) throws {
+    try self.init(ConvTranspose.standardName, window, .none, outputPadding, outputShape)
+  }
+
+  /// For prepared graphs.
+  public init(fusing epilogue: Epilogue, into op: ConvTranspose) throws {
+    try self.init(ConvTranspose.fusedName, op.window, epilogue, op.outputPadding, op.outputShape)
+  }
+
+  private init(
+    _ name: OperatorName, _ window: ConvolutionWindow, _ epilogue: Epilogue, _ outputPadding: [Int],
+    _ outputShape: [Int]
+  ) throws {
+    self.name = name
     self.window = window
+    self.epilogue = epilogue
     self.outputPadding = outputPadding
     self.outputShape = outputShape
     guard outputPadding.allSatisfy({ (0..<(1 << 20)).contains($0) }) else {
@@ -285,14 +261,15 @@ public struct ConvTranspose: Operator {
 
   public init(name: OperatorName, attributes: Attributes) throws {
     try self.init(
-      ConvolutionWindow(attributes), outputPadding: attributes.ints("output_padding", default: []),
-      outputShape: attributes.ints("output_shape", default: []))
+      name, ConvolutionWindow(attributes), name == ConvTranspose.fusedName ? Epilogue(attributes) : .none,
+      attributes.ints("output_padding", default: []), attributes.ints("output_shape", default: []))
   }
 
   public var attributes: Attributes {
     var result = window.attributes
     if !outputPadding.isEmpty { result.set("output_padding", outputPadding) }
     if !outputShape.isEmpty { result.set("output_shape", outputShape) }
+    epilogue.write(to: &result)
     return result
   }
 

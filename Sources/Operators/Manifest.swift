@@ -15,6 +15,7 @@ extension OperatorSet {
     Constant.self, ConstantOfShape.self, NumberRange.self, EyeLike.self,
     Conv.self, ConvInteger.self, ConvTranspose.self, DeformConv.self,
     MatMul.self, MatMulInteger.self, Gemm.self,
+    FusedMatMul.self, FusedElementwise.self, FusedAttention.self,
     BatchNormalization.self, LayerNormalization.self, InstanceNormalization.self,
     Softmax.self, BinaryCrossEntropy.self,
     Resize.self, GridSample.self, RoiAlign.self,

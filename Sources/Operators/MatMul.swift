@@ -121,7 +121,7 @@ public struct Gemm: Operator {
 }
 
 // ── Shared ──────────────────────────────────────────────────────────────────
-private func productShape(_ a: TensorType, _ b: TensorType) throws -> [Dimension]? {
+func productShape(_ a: TensorType, _ b: TensorType) throws -> [Dimension]? {
   guard a.rank != 0, b.rank != 0 else {
     throw LigatureError(.rank, "cannot multiply \(a) by \(b): scalars have no axes")
   }
@@ -134,8 +134,8 @@ private func productShape(_ a: TensorType, _ b: TensorType) throws -> [Dimension
   return batch + (x.count == 1 ? [] : [x[x.count - 2]]) + (y.count == 1 ? [] : [y[y.count - 1]])
 }
 
-private func productCost(_ context: InferenceContext, _ outputs: [TensorType]) -> Cost {
-  guard let k = context.optional(0)?.sizes?.last,
+func productCost(_ context: InferenceContext, _ outputs: [TensorType], depth: Int? = nil) -> Cost {
+  guard let k = depth ?? context.optional(0)?.sizes?.last,
     let count = outputs.first?.sizes.flatMap({ try? Checked.elementCount($0) })
   else { return .moving(context.inputs, outputs) }
   return .moving(context.inputs, outputs, multiplyAdds: count.multipliedReportingOverflow(by: k).partialValue)

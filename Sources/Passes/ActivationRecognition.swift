@@ -3,7 +3,7 @@ import Operators
 import TensorCore
 
 /// Gives activations that exporters spell out their one operator back:
-/// HardSwish as Add-Clip-Mul-Div, HardSigmoid as Add-Clip-Div, SiLU as Sigmoid-Mul.
+/// HardSwish as Add-Clip-Mul-Div, HardSigmoid as Add-Clip-Div, SiLU as Sigmoid-Mul or Mul-Sigmoid-Mul.
 public struct ActivationRecognition: Pass {
   public let name = "activation-recognition"
   public let summary = "Turns HardSwish, HardSigmoid and SiLU that are spelled out into one operator each."
@@ -31,9 +31,7 @@ public struct ActivationRecognition: Pass {
       }
       if let x = shiftedClip(product, graph) { return (Unary(.hardSigmoid, alpha: 1 / 6, beta: 0.5), x) }
     }
-    if let (x, gate) = factors(output, graph, isGate: { sigmoidOperand($0, graph) }), gate == x {
-      return (Unary(.swish), x)
-    }
+    if let (x, alpha) = swish(output, graph) { return (Unary(.swish, alpha: alpha), x) }
     if let (x, gate) = factors(output, graph, isGate: { hardGate($0, graph) }), gate == x {
       return (Unary(.hardSwish), x)
     }
@@ -58,9 +56,17 @@ public struct ActivationRecognition: Pass {
     return x
   }
 
-  private func sigmoidOperand(_ value: ValueID, _ graph: Graph) -> ValueID? {
-    guard let id = graph.producer(of: value), (graph[id].op as? Unary)?.function == .sigmoid else { return nil }
-    return graph[id].inputs[0]
+  /// `x` and `a` of `x * sigmoid(a * x)`, or of `x * sigmoid(x)`.
+  private func swish(_ value: ValueID, _ graph: Graph) -> (x: ValueID, alpha: Float)? {
+    guard let (_, inputs) = graph.binary(value, .mul), let a = inputs[0], let b = inputs[1] else { return nil }
+    for (x, y) in [(a, b), (b, a)] {
+      guard let id = graph.producer(of: y), (graph[id].op as? Unary)?.function == .sigmoid,
+        let argument = graph[id].inputs[0]
+      else { continue }
+      if argument == x { return (x, 1) }
+      if let (base, alpha) = graph.binaryWithScalar(argument, .mul), base == x { return (x, alpha) }
+    }
+    return nil
   }
 
   /// `x` of the gate that HardSwish multiplies by: `clip(x + 3, 0, 6) / 6`, or HardSigmoid with these numbers.

@@ -7,8 +7,14 @@ public enum Pipelines {
       ConstantFolding(evaluate: evaluate),
       AffineFolding(),
       ActivationRecognition(),
+      GeluRecognition(),
+      LayerNormalizationRecognition(),
+      AttentionFusion(),
+      SqueezeExcitation(),
       DeadCode(),
       ConvolutionFusion(),
+      MatMulFusion(),
+      ElementwiseFusion(),
       DeadCode(),
     ])
   }

@@ -4,8 +4,10 @@
 // All kernels. List every header here: a build knows by this file that the module has changed.
 #include "activation.h"
 #include "activation_gradient.h"
+#include "attention.h"
 #include "broadcast.h"
 #include "cast.h"
+#include "chain.h"
 #include "conv.h"
 #include "conv_gradient.h"
 #include "conv_integer.h"

@@ -7,19 +7,19 @@
 // axes that can be walked together are merged, and what remains is rows of an inner loop in which each input either
 // advances by one element or stays.
 
-enum { LIG_MAX_RANK = 16 };
+enum { LIG_MAX_RANK = 16, LIG_MAX_INPUTS = 8 };
 
 typedef struct {
   int inputs;
   int rank;        // of the axes outside of the inner loop
   long inner;      // length of the inner loop
   long rows;       // how many inner loops
-  long step[3];    // 1 or 0: how each input advances in the inner loop
+  long step[LIG_MAX_INPUTS];  // 1 or 0: how each input advances in the inner loop
   long shape[LIG_MAX_RANK];
-  long stride[3][LIG_MAX_RANK];  // in elements
+  long stride[LIG_MAX_INPUTS][LIG_MAX_RANK];  // in elements
 } lig_broadcast;
 
-/// `shape`: the result's, `rank` dimensions. `shapes`: `inputs` (1...3) rows of `rank` dimensions, short shapes filled
+/// `shape`: the result's, `rank` dimensions. `shapes`: `inputs` (1...LIG_MAX_INPUTS) rows of `rank` dimensions, short shapes filled
 /// with 1 from the left. -1 when the rank is above LIG_MAX_RANK or a shape does not fit.
 int lig_broadcast_prepare(lig_broadcast *plan, int inputs, int rank, const long *shape, const long *shapes);
 

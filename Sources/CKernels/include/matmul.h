@@ -46,6 +46,10 @@ long lig_matmul_workspace(const lig_matmul *plan, int threads);
 void lig_matmul_run(
     const lig_matmul *plan, lig_pool *pool, const float *a, const float *b, const float *bias, float *y,
     void *workspace);
+/// The same with a term of y's size, which the activation sees as well: activation(alpha * a @ b + bias + residual).
+void lig_matmul_run_adding(
+    const lig_matmul *plan, lig_pool *pool, const float *a, const float *b, const float *bias, const float *residual,
+    float *y, void *workspace);
 /// y[i, j] = beta * c[i * row_step + j * column_step]: what a Gemm adds to.
 void lig_matmul_fill(long m, long n, const float *c, long row_step, long column_step, float beta, float *y);
 
