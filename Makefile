@@ -1,6 +1,7 @@
 # make read   shows what Ligature does: reads the text of a picture
 # make test   runs all tests
-.PHONY: read test build packages models test-models venv format fixtures schema clean
+# make release   the program without debugging symbols, its size, and the libraries that it needs
+.PHONY: read test release build packages models test-models venv format fixtures schema clean
 
 SWIFT_FLAGS := -c release --explicit-target-dependency-import-check error
 LIGATURE := .build/release/ligature
@@ -17,6 +18,17 @@ test: packages build models venv test-models
 # Models that only tests run.
 test-models: build
 	@Models/fetch --raw --ddddocr
+
+# Dead code is left out by --gc-sections, which the package manager passes in release builds.
+release: packages
+	swift build -c release --product ligature
+	strip -o .build/release/ligature-stripped .build/release/ligature
+	@printf '── %s bytes, stripped (at most 31457280)\n' "$$(stat -c %s .build/release/ligature-stripped)"
+	@test "$$(stat -c %s .build/release/ligature-stripped)" -le 31457280
+	@echo "── libraries of the Swift runtime"
+	@ldd .build/release/ligature-stripped | grep -E '/swift/|libswift|Foundation' | awk '{print $$3}' | xargs -r ls -lL | awk '{print $$5, $$9}'
+	@echo "── libraries of the system that it names itself"
+	@readelf -d .build/release/ligature-stripped | sed -n 's/.*Shared library: \[\(.*\)\]/\1/p' | grep -v -E 'swift|Foundation'
 
 packages:
 	@.ci/packages

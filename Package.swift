@@ -75,17 +75,19 @@ let package = Package(
     shim("CJPEG", links: ["jpeg"]),
     // C of our own
     foreign("CONNX", ["CProtobufC"]),
+    foreign("CSystem"),
     .target(name: "CKernels", dependencies: ["COpenBLAS"], cSettings: kernelSettings),
     // Graphs
-    module("TensorCore"),
+    module("TensorCore", ["CSystem"]),
     module("GraphIR", ["TensorCore"]),
     module("ONNXFormat", ["CDeflate", "CONNX", "GraphIR", "TensorCore"]),
     module("Operators", ["GraphIR", "TensorCore"]),
     module("Passes", ["GraphIR", "Operators", "TensorCore"]),
     module("Autodiff", ["GraphIR", "Operators", "TensorCore"]),
-    module("Kernels", ["CKernels", "GraphIR", "Operators", "TensorCore"]),
-    module("Runtime", ["GraphIR", "Kernels", "Passes", "TensorCore"]),
     module("Measuring", ["CKernels", "TensorCore"]),
+    module("Kernels", ["CKernels", "CSystem", "GraphIR", "Operators", "TensorCore"]),
+    module(
+      "Runtime", ["CKernels", "CSystem", "GraphIR", "Kernels", "ONNXFormat", "Operators", "Passes", "TensorCore"]),
     module("Training", ["Autodiff", "GraphIR", "ONNXFormat", "Operators", "Runtime", "TensorCore"]),
     // Images
     module("Imaging", ["TensorCore", "COpenCV", "CClipper", "CJPEG", "CSPNG", "CWebP", "CGEOS", "CPango"]),
@@ -140,7 +142,9 @@ let package = Package(
     tests("AutodiffTests", ["Autodiff", "CKernels", "GraphIR", "Operators", "Runtime", "TensorCore", "TestSupport"]),
     tests("TensorCoreTests", ["TensorCore"]),
     tests("GraphIRTests", ["GraphIR", "TensorCore"]),
-    tests("RuntimeTests", ["CAllocationCounter", "GraphIR", "Kernels", "Runtime", "TensorCore"]),
+    tests(
+      "RuntimeTests",
+      ["CAllocationCounter", "GraphIR", "Kernels", "ONNXFormat", "Operators", "Passes", "Runtime", "TensorCore"]),
     tests(
       "TrainingTests",
       ["CKernels", "GraphIR", "ONNXFormat", "Operators", "Runtime", "TensorCore", "TestSupport", "Training"]),

@@ -17,7 +17,9 @@
 #define relax() ((void)0)
 #endif
 
-enum { most_threads = 256, spins = 2000 };
+// After `spins` looks a thread lets others have its core, after `yields` more it sleeps until it is woken: where other
+// programs want the cores, or more threads were asked for than there are, waiting must not take what working needs.
+enum { most_threads = 256, spins = 2000, yields = 50 };
 
 typedef struct {
   lig_pool *pool;
@@ -31,6 +33,7 @@ struct lig_pool {
   _Alignas(64) atomic_long finished;
   _Alignas(64) atomic_uint generation;
   atomic_int sleeping;
+  atomic_bool awaited;    // the caller sleeps until the last body has ended
   atomic_bool stopping;
   lig_body body;
   void *context;
@@ -39,6 +42,7 @@ struct lig_pool {
   pthread_mutex_t turn;   // callers from different threads take turns
   pthread_mutex_t gate;   // guards falling asleep
   pthread_cond_t wake;
+  pthread_cond_t done;
   pthread_t *handles;
   worker_start *starts;
 };
@@ -57,7 +61,13 @@ static void run_share(lig_pool *pool, uint32_t job, int worker) {
               &pool->ticket, &seen, seen + 1, memory_order_acq_rel, memory_order_acquire)) break;
     }
     pool->body(pool->context, (long)(uint32_t)seen, worker);
-    atomic_fetch_add_explicit(&pool->finished, 1, memory_order_release);
+    // Both in one order with what `await` does: either it sees the number, or this sees that it sleeps.
+    atomic_fetch_add(&pool->finished, 1);
+    if (worker != 0 && atomic_load(&pool->awaited)) {
+      pthread_mutex_lock(&pool->gate);
+      pthread_cond_signal(&pool->done);
+      pthread_mutex_unlock(&pool->gate);
+    }
   }
 }
 
@@ -96,6 +106,7 @@ static void stop(lig_pool *pool, int started) {
   pthread_mutex_unlock(&pool->gate);
   for (int i = 0; i < started; ++i) pthread_join(pool->handles[i], NULL);
   pthread_cond_destroy(&pool->wake);
+  pthread_cond_destroy(&pool->done);
   pthread_mutex_destroy(&pool->gate);
   pthread_mutex_destroy(&pool->turn);
   free(pool->handles);
@@ -115,6 +126,7 @@ lig_pool *lig_pool_create(int threads) {
   pthread_mutex_init(&pool->turn, NULL);
   pthread_mutex_init(&pool->gate, NULL);
   pthread_cond_init(&pool->wake, NULL);
+  pthread_cond_init(&pool->done, NULL);
   int started = 0;
   if (pool->handles && pool->starts) {
     for (; started < threads - 1; ++started) {
@@ -135,6 +147,24 @@ void lig_pool_destroy(lig_pool *pool) {
 
 int lig_pool_threads(const lig_pool *pool) { return pool ? pool->threads : 1; }
 
+// Until all bodies have ended.
+static void await(lig_pool *pool, long count) {
+  for (int look = 0; look < spins + yields; ++look) {
+    if (atomic_load_explicit(&pool->finished, memory_order_acquire) >= count) return;
+    if (look < spins) {
+      relax();
+    } else {
+      sched_yield();
+    }
+  }
+  // A worker has lost its core in the middle of a body.
+  pthread_mutex_lock(&pool->gate);
+  atomic_store(&pool->awaited, 1);
+  while (atomic_load(&pool->finished) < count) pthread_cond_wait(&pool->done, &pool->gate);
+  atomic_store(&pool->awaited, 0);
+  pthread_mutex_unlock(&pool->gate);
+}
+
 static void run_job(lig_pool *pool, long count, lig_body body, void *context) {
   unsigned job = atomic_load_explicit(&pool->generation, memory_order_relaxed) + 1;
   // Close the ticket before the fields change: a worker late for the last job must not claim with this one's count.
@@ -151,13 +181,7 @@ static void run_job(lig_pool *pool, long count, lig_body body, void *context) {
     pthread_mutex_unlock(&pool->gate);
   }
   run_share(pool, job, 0);
-  for (int spin = 0; atomic_load_explicit(&pool->finished, memory_order_acquire) < count; ++spin) {
-    if (spin < spins) {
-      relax();
-    } else {
-      sched_yield();
-    }
-  }
+  await(pool, count);
 }
 
 void lig_parallel(lig_pool *pool, long count, lig_body body, void *context) {

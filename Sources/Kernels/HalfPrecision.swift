@@ -46,7 +46,11 @@ private struct HalfPrecisionStep {
       }
       var constant = operand.constant
       if isHalf(operand.element), let half = constant {
-        let converted = try context.packed.tensor(half, form: "float32") { try Tensor(half.floats(), half.shape) }
+        let converted = try unsafe context.packed.tensor(half, form: "float32", .float32, half.shape) { bytes in
+          guard let to = bytes.baseAddress else { return }
+          unsafe _ = lig_cast(
+            half.element.rawValue, ElementType.float32.rawValue, half.address, to, half.count, context.pool?.handle)
+        }
         constants.append((converted, slot))
         constant = converted
       }
@@ -77,7 +81,8 @@ private struct HalfPrecisionStep {
     }
     byteCount = bytes
     inner = KernelContext(
-      inputs: insideInputs, outputs: insideOutputs, threads: context.threads, packed: context.packed)
+      inputs: insideInputs, outputs: insideOutputs, threads: context.threads, packed: context.packed,
+      pool: context.pool)
   }
 
   private static func aligned(_ bytes: Int) -> Int { (bytes + 63) & ~63 }

@@ -28,7 +28,7 @@ public struct Operand: Sendable {
 /// The addresses that a step computes with, settled before the first step runs.
 ///
 /// Inputs and outputs of a step never overlap, unless the operator's traits allow it, and are aligned to 64 bytes
-/// (constants to their element).
+/// (constants to their element, but for large floats that a file has at any address).
 @safe public struct StepMemory: @unchecked Sendable {
   private let addresses: UnsafePointer<UnsafeMutableRawPointer>
   /// The workspace of the step that runs, as large as it asked for; aligned to 64 bytes.
@@ -90,12 +90,17 @@ public struct KernelContext: Sendable {
   public let threads: Int
   /// Weights packed for this machine, shared by all plans of a session.
   public let packed: PackedConstants
+  /// The threads that packing is shared on; the calling one alone if nil.
+  public let pool: ThreadPool?
 
-  public init(inputs: [Operand?], outputs: [Operand?], threads: Int, packed: PackedConstants) {
+  public init(
+    inputs: [Operand?], outputs: [Operand?], threads: Int, packed: PackedConstants, pool: ThreadPool? = nil
+  ) {
     self.inputs = inputs
     self.outputs = outputs
     self.threads = threads
     self.packed = packed
+    self.pool = pool
   }
 
   /// An input that must be there.
@@ -121,33 +126,6 @@ public struct KernelContext: Sendable {
     return LigatureError(
       .unsupported, "\(op.name) has no kernel for inputs of \(types); convert them with Cast, or export in float32")
   }
-}
-
-/// Constants in the form that a kernel wants them in, made once per session however many plans use them.
-public final class PackedConstants: Sendable {
-  private struct Key: Hashable {
-    let storage: ObjectIdentifier
-    let byteOffset: Int
-    let form: String
-  }
-  private struct Entry: Sendable {
-    let source: Tensor  // keeps the storage alive, hence its identifier unique
-    let packed: Tensor
-  }
-  private let entries = Mutex<[Key: Entry]>([:])
-
-  public init() {}
-
-  /// - Parameter form: names the packing with everything that it depends on.
-  public func tensor(_ source: Tensor, form: String, make: () throws -> Tensor) throws -> Tensor {
-    let key = Key(storage: ObjectIdentifier(source.storage), byteOffset: source.byteOffset, form: form)
-    if let known = entries.withLock({ $0[key]?.packed }) { return known }
-    let packed = try make()
-    entries.withLock { $0[key] = Entry(source: source, packed: packed) }
-    return packed
-  }
-
-  public var byteCount: Int { entries.withLock { $0.values.reduce(0) { $0 + $1.packed.byteCount } } }
 }
 
 /// Operator type to kernel. All packing and choice of instruction set happens in `prepare`, once.

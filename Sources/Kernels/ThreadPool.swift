@@ -6,8 +6,8 @@ import CKernels
   /// `lig_pool *`; nil for a single thread.
   @unsafe package let handle: OpaquePointer?
 
-  /// - Parameter threads: the calling thread included; clamped to 1...256.
-  public init(threads: Int) {
+  /// - Parameter threads: the calling thread included; clamped to 1...256. Default: `AvailableCores.count`.
+  public init(threads: Int = AvailableCores.count) {
     let wanted = min(max(threads, 1), 256)
     unsafe handle = wanted == 1 ? nil : lig_pool_create(Int32(wanted))
     self.threads = unsafe Int(lig_pool_threads(handle))

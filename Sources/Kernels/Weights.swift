@@ -20,13 +20,10 @@ import TensorCore
     self.source = source
     unsafe self.pack = pack
     if let constant = source.constant {
-      packed = try context.packed.tensor(constant, form: form) {
-        try unsafe Tensor(.float32, [count]) { bytes in
-          unsafe constant.withUnsafeBytes { from in
-            guard let from = from.baseAddress, let to = bytes.baseAddress, count > 0 else { return }
-            unsafe pack(nil, from.assumingMemoryBound(to: Float.self), to.assumingMemoryBound(to: Float.self))
-          }
-        }
+      packed = try unsafe context.packed.tensor(constant, form: form, .float32, [count]) { bytes in
+        guard let to = bytes.baseAddress, count > 0 else { return }
+        let from = unsafe constant.address.assumingMemoryBound(to: Float.self)
+        unsafe pack(context.pool?.handle, from, to.assumingMemoryBound(to: Float.self))
       }
       workspace = 0
     } else {
@@ -54,11 +51,9 @@ extension KernelContext {
     _ source: Operand, form: String, size: Int, _ pack: (UnsafeRawPointer, UnsafeMutableRawPointer) -> Void
   ) throws -> Tensor? {
     guard let constant = source.constant else { return nil }
-    return try packed.tensor(constant, form: form) {
-      try unsafe Tensor(.uint8, [size]) { bytes in
-        guard let target = bytes.baseAddress, size > 0 else { return }
-        unsafe pack(constant.address, target)
-      }
+    return try unsafe packed.tensor(constant, form: form, .uint8, [size]) { bytes in
+      guard let target = bytes.baseAddress, size > 0 else { return }
+      unsafe pack(constant.address, target)
     }
   }
 }

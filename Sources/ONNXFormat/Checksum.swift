@@ -74,10 +74,12 @@ enum Checksum {
 }
 
 /// CRC-32 as in PNG and zip, by libdeflate, which uses the CPU's carry-less multiplication.
-struct CRC32 {
-  private(set) var value: UInt32 = 0
+package struct CRC32 {
+  package private(set) var value: UInt32 = 0
 
-  mutating func append(_ bytes: UnsafeRawBufferPointer) {
+  package init() {}
+
+  package mutating func append(_ bytes: UnsafeRawBufferPointer) {
     guard let base = bytes.baseAddress else { return }
     value = unsafe libdeflate_crc32(value, base, bytes.count)
   }

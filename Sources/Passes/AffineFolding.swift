@@ -142,22 +142,29 @@ private struct Layer {
 
   /// Weights and bias that give `scale * y + shift` where they gave `y`.
   func transformed(by transform: AffineFolding.Transform) throws -> (weights: Tensor, bias: Tensor) {
-    var weights = try kernel.floats()
-    let window = kernel.shape.dropFirst(2).reduce(1, *)
-    for (block, start) in stride(from: 0, to: weights.count, by: max(window, 1)).enumerated() {
-      let scale = transform.scale[channel(ofBlock: block)]
-      for index in start..<start + window { weights[index] = Float(Double(weights[index]) * scale) }
+    // Blocks of one channel that follow each other are scaled as one.
+    let window = kernel.shape.dropFirst(transposedGroups == nil ? 1 : 2).reduce(1, *)
+    let weights = try unsafe Tensor(unzeroed: .float32, kernel.shape) { target in
+      unsafe kernel.withUnsafeBytes { source in
+        for block in 0..<(kernel.count / max(window, 1)) {
+          let scale = transform.scale[transposedGroups == nil ? block : channel(ofBlock: block)]
+          for index in block * window..<(block + 1) * window {
+            let weight = unsafe source.loadUnaligned(fromByteOffset: 4 * index, as: Float.self)
+            unsafe target.storeBytes(of: Float(Double(weight) * scale), toByteOffset: 4 * index, as: Float.self)
+          }
+        }
+      }
     }
+    kernel.releaseFilePages()
     let old = try bias?.floats() ?? [Float](repeating: 0, count: channels)
     let shifted = (0..<channels).map { Float(Double(old[$0]) * transform.scale[$0] + transform.shift[$0]) }
-    return (try Tensor(weights, kernel.shape), try Tensor(shifted, [channels]))
+    return (weights, try Tensor(shifted, [channels]))
   }
 
-  /// The output channel that a kernel window, the `block`-th of all, belongs to.
+  /// The output channel that a kernel window of a transposed convolution, the `block`-th of all, belongs to.
   private func channel(ofBlock block: Int) -> Int {
     let (row, column) = block.quotientAndRemainder(dividingBy: kernel.shape[1])
-    guard let groups = transposedGroups else { return row }
-    let group = row / (kernel.shape[0] / groups)
+    let group = row / (kernel.shape[0] / (transposedGroups ?? 1))
     return group * kernel.shape[1] + column
   }
 }

@@ -28,6 +28,7 @@ public struct ConstantFolding: Pass {
         continue
       }
       let results = try evaluate(node.op, tensors, node.outputs.count)
+      for tensor in tensors { tensor?.releaseFilePages() }
       for case (let output?, let tensor) in zip(node.outputs, results) { try graph.fold(output, to: tensor) }
       try graph.erase(id)
       notes.append(PassNote(.changed, node: node.name, "folded \(node.op.name)"))

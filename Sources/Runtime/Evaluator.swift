@@ -35,7 +35,7 @@ package struct Evaluator: Sendable {
       return try Operand(element: type.element, shape: sizes, constant: nil, slot: inputs.count + index)
     }
     let step = try kernels.prepare(
-      op, KernelContext(inputs: operands, outputs: outputs, threads: pool.threads, packed: packed))
+      op, KernelContext(inputs: operands, outputs: outputs, threads: pool.threads, packed: packed, pool: pool))
     return try run(step, inputs: inputs, outputs: outputs)
   }
 
@@ -47,8 +47,8 @@ package struct Evaluator: Sendable {
     guard needed <= byteLimit else {
       throw LigatureError(.limit, "needs \(needed) bytes, more than the limit of \(byteLimit); raise the memory limit")
     }
-    let storages = try outputs.map { try TensorStorage(byteCount: $0.byteCount) }
-    let workspace = try TensorStorage(byteCount: step.workspace)
+    let storages = try outputs.map { try TensorStorage(uninitialized: $0.byteCount) }
+    let workspace = try TensorStorage(uninitialized: step.workspace)
     var addresses: [UnsafeMutableRawPointer] = unsafe []
     for tensor in inputs {
       if let tensor {

@@ -123,7 +123,7 @@ import TensorCore
 
   /// An exit's content, copied.
   func tensor(of exit: Exit) throws -> Tensor {
-    try unsafe Tensor(exit.element, exit.shape) { unsafe $0.copyMemory(from: bytes(of: exit)) }
+    try unsafe Tensor(unzeroed: exit.element, exit.shape) { unsafe $0.copyMemory(from: bytes(of: exit)) }
   }
 }
 

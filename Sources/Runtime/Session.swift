@@ -21,10 +21,15 @@ public import TensorCore
     public static let defaultMemoryLimit = 2 << 30
     /// How many plans (sets of input sizes) are kept.
     public var planCapacity = 32
+    /// A folder where `Session.load` keeps prepared graphs and packed weights for the next time. It must be writable
+    /// only by who may decide what models compute.
+    public var cache: String?
+    /// Told in a sentence what somebody may want to know, as that a damaged file of the cache was made again.
+    public var log: (@Sendable (String) -> Void)?
 
-    /// - Parameter threads: all cores that the process may use if nil.
+    /// - Parameter threads: `AvailableCores.count` if nil.
     public init(threads: Int? = nil) {
-      pool = ThreadPool(threads: threads ?? ProcessInfo.processInfo.activeProcessorCount)
+      pool = ThreadPool(threads: threads ?? AvailableCores.count)
     }
   }
 
@@ -32,12 +37,15 @@ public import TensorCore
   public let options: Options
   public let updates: [StateUpdate]
   private(set) var planner: Planner
-  private let packed = PackedConstants()
+  let packed = PackedConstants()
   private let plans: PlanCache
   private var arena = Arena()
   private let states: StateStore
   /// A commit ended half-way.
   private var isTorn = false
+  /// Called after a run whose plan was new.
+  var keeper: PreparedCache.Keeper?
+  private var hasNewPlan = false
   private let lock = NSLock()
 
   /// - Parameter updates: the parameters that are state, and the results that replace them after each run. All other
@@ -107,6 +115,7 @@ public import TensorCore
     try fit(inputs)
     let plan = try self.plan(inputs)
     try execute(plan, inputs, observer, check: check)
+    defer { keepPacked() }
     guard let tail = plan.tail else { return try body(Results(session: self, plan: plan)) }
     return try continueAfter(plan, tail, inputs, observer, body)
   }
@@ -160,6 +169,8 @@ public import TensorCore
   /// Bytes of the arena at present, and of the weights packed so far.
   public var arenaByteCount: Int { lock.withLock { arena.byteCount } }
   public var packedByteCount: Int { packed.byteCount }
+  /// How often a weight was packed: none of those that a cache had.
+  package var packedCount: Int { packed.madeCount }
 }
 
 extension Session {
@@ -250,7 +261,14 @@ extension Session {
     let entries = zip(graph.inputs, inputs).map { (value: $0, type: TensorType($1.element, sizes: $1.shape)) }
     let plan = try makePlan(entries: entries)
     plans.insert(plan)
+    hasNewPlan = true
     return plan
+  }
+
+  private func keepPacked() {
+    guard hasNewPlan else { return }
+    hasNewPlan = false
+    keeper?.keep(packed, of: graph)
   }
 
   private func makePlan(entries: [(value: ValueID, type: TensorType)]) throws -> Plan {

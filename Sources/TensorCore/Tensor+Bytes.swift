@@ -3,13 +3,21 @@
 extension TensorStorage {
   /// Fresh storage with these bytes.
   package convenience init(copying bytes: [UInt8]) throws {
-    try self.init(byteCount: bytes.count)
+    try self.init(uninitialized: bytes.count)
     unsafe withUnsafeMutableBytes { unsafe $0.copyBytes(from: bytes) }
   }
 }
 
 extension Tensor {
-  /// A view of a file's bytes where they are aligned, a copy where they are not. Throws when they reach past the end.
+  /// For whoever has made something else of a file's tensor: its pages need not stay in memory beside that. They come
+  /// back when they are read.
+  package func releaseFilePages() { storage.release(byteOffset..<byteOffset + byteCount) }
+
+  /// Floats of at least this many bytes stay in a file wherever they lie. Formats of protobuf align nothing: three of
+  /// four weights would have to be copied. The processors that we have kernels for read floats at any address.
+  private static var smallestUnaligned: Int { 4096 }
+
+  /// A view of a file's bytes, or a copy where they are neither aligned nor many. Throws when they reach past the end.
   package static func view(
     _ element: ElementType, _ shape: [Int], _ storage: TensorStorage, byteOffset: Int
   ) throws -> Tensor {
@@ -23,7 +31,12 @@ extension Tensor {
     if element != .bool, element.byteSize > 0, byteOffset % element.byteSize == 0 {
       return try Tensor(element, shape, storage: storage, byteOffset: byteOffset)
     }
-    return try unsafe Tensor(element, shape) { target in
+    #if arch(x86_64) || arch(arm64)
+      if element.isFloatingPoint, byteCount >= smallestUnaligned {
+        return Tensor(unchecked: element, shape, storage: storage, byteOffset: byteOffset, byteCount: byteCount)
+      }
+    #endif
+    return try unsafe Tensor(unzeroed: element, shape) { target in
       unsafe storage.withUnsafeBytes { source in
         unsafe target.copyMemory(from: UnsafeRawBufferPointer(rebasing: source[byteOffset..<byteOffset + byteCount]))
       }

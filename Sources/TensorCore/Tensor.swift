@@ -5,7 +5,7 @@ public struct Tensor: Sendable {
   /// The scalars of a `.string` tensor; empty for every other type.
   public let strings: [String]
   public let storage: TensorStorage
-  /// Where the first scalar lies in `storage`.
+  /// Where the first scalar lies in `storage`: a multiple of the element's size, but for large floats of a file.
   public let byteOffset: Int
 
   /// Number of scalars.
@@ -28,7 +28,8 @@ public struct Tensor: Sendable {
     self.init(unchecked: element, shape, storage: storage, byteOffset: byteOffset, byteCount: byteCount)
   }
 
-  private init(
+  /// For whoever has checked that the bytes are there.
+  init(
     unchecked element: ElementType, _ shape: [Int], storage: TensorStorage, byteOffset: Int, byteCount: Int,
     strings: [String] = []
   ) {
@@ -54,12 +55,21 @@ public struct Tensor: Sendable {
     try self.init(element, shape, storage: storage)
   }
 
+  /// The same for a `fill` that writes every byte: what they hold before is not settled.
+  package init(
+    unzeroed element: ElementType, _ shape: [Int], filledBy fill: (UnsafeMutableRawBufferPointer) throws -> Void
+  ) throws {
+    let storage = try TensorStorage(uninitialized: Checked.byteCount(element, shape))
+    try unsafe storage.withUnsafeMutableBytes(fill)
+    try self.init(element, shape, storage: storage)
+  }
+
   /// Scalars in row-major order. Throws when their number differs from the shape's.
   public init<Scalar: TensorScalar>(_ scalars: [Scalar], _ shape: [Int]) throws {
     guard try Checked.elementCount(shape) == scalars.count else {
       throw LigatureError(.shape, "\(scalars.count) scalars do not fill the shape \(shape)")
     }
-    try unsafe self.init(Scalar.elementType, shape) { bytes in
+    try unsafe self.init(unzeroed: Scalar.elementType, shape) { bytes in
       unsafe scalars.withUnsafeBytes { unsafe bytes.copyMemory(from: $0) }
     }
   }
@@ -146,6 +156,6 @@ extension Tensor {
     }
   }
 
-  /// Address of the first scalar. Valid while `storage` lives.
+  /// Address of the first scalar; see `byteOffset` for its alignment. Valid while `storage` lives.
   @unsafe package var address: UnsafeRawPointer { unsafe storage.address + byteOffset }
 }

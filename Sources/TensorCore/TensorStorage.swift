@@ -1,44 +1,57 @@
+internal import CSystem
 import Foundation
 
 /// Read-only bytes that tensors share: allocated here or mapped from a file.
 /// Immutable once a `Tensor` holds it, hence safe to share between threads.
 @safe public final class TensorStorage: @unchecked Sendable {
-  private let base: UnsafeMutableRawPointer
-  public let byteCount: Int
+  private let memory: Memory
+  /// Whether a file's pages are the bytes.
   private let isMapped: Bool
+  public let byteCount: Int
+  /// Whether the bytes are memory that may be written, not a file's or the system's.
+  package let isWritable: Bool
 
   /// Zeroed bytes, aligned to 64. Throws `.limit` when the system does not give as much memory.
   public init(byteCount: Int) throws {
-    unsafe base = try allocateAligned(byteCount)
-    unsafe base.initializeMemory(as: UInt8.self, repeating: 0, count: max(byteCount, 64))
-    self.byteCount = byteCount
+    memory = try Memory(byteCount: byteCount, zeroed: true)
     isMapped = false
+    self.byteCount = byteCount
+    isWritable = true
   }
 
-  /// Whether the bytes are memory that may be written, not a file's or the system's.
-  package var isWritable: Bool { !isMapped }
+  /// Bytes that hold anything until they are written, aligned to 64: for whoever writes all of them.
+  package init(uninitialized byteCount: Int) throws {
+    memory = try Memory(byteCount: byteCount, zeroed: false)
+    isMapped = false
+    self.byteCount = byteCount
+    isWritable = true
+  }
 
   /// One zeroed scalar.
   init(scalarSize: Int) {
-    unsafe base = .allocate(byteCount: 64, alignment: 64)
-    unsafe base.initializeMemory(as: UInt8.self, repeating: 0, count: 64)
-    byteCount = min(scalarSize, 64)
+    memory = Memory()
     isMapped = false
+    byteCount = min(scalarSize, Memory.alignment)
+    isWritable = true
   }
 
   /// Zeros that take no memory: the system's pages, read-only. Throws `.limit` when it refuses them.
   package init(zeroPages byteCount: Int) throws {
-    let address = unsafe mmap(nil, max(byteCount, 1), PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)
+    let size = max(byteCount, 1)
+    let address = unsafe mmap(nil, size, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)
     guard let address = unsafe address, unsafe address != MAP_FAILED else {
       throw LigatureError(.limit, "the system has no address space for \(byteCount) bytes; make the input smaller")
     }
-    unsafe base = address
-    self.byteCount = max(byteCount, 1)
-    isMapped = true
+    memory = unsafe Memory(address, mappedByteCount: size)
+    isMapped = false
+    self.byteCount = size
+    isWritable = false
   }
 
-  /// A file's bytes, mapped read-only: nothing is copied, pages come in when touched.
-  /// The file must not be truncated while the storage lives.
+  /// A file's bytes, mapped read-only: nothing is copied, pages come in when touched. Only small files are copied.
+  ///
+  /// A mapped file must not become shorter while the storage lives: a program that reads on is ended by the system,
+  /// with a clear message if it called `guardMappings`.
   public convenience init(mapping path: String) throws {
     let descriptor = unsafe open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
     guard descriptor >= 0 else {
@@ -58,51 +71,71 @@ import Foundation
       throw LigatureError(.file, "'\(path)' is not a regular file; name a file")
     }
     byteCount = Int(status.st_size)
-    guard byteCount > 0 else {
-      unsafe base = .allocate(byteCount: 64, alignment: 64)
+    guard byteCount > TensorStorage.largestCopied else {
+      memory = try Memory(byteCount: byteCount, zeroed: false)
       isMapped = false
+      isWritable = true
+      try unsafe TensorStorage.read(descriptor, to: memory.base, byteCount, path)
       return
     }
     let address = unsafe mmap(nil, byteCount, PROT_READ, MAP_PRIVATE, descriptor, 0)
     guard let address = unsafe address, unsafe address != MAP_FAILED else {
       throw LigatureError(.file, "cannot map '\(path)': \(systemErrorText())")
     }
-    unsafe base = address
+    memory = unsafe Memory(address, mappedByteCount: byteCount)
     isMapped = true
+    isWritable = false
+    unsafe lig_mapping_add(address, byteCount, path)
   }
 
-  deinit {
-    if isMapped {
-      unsafe munmap(base, byteCount)
-    } else {
-      unsafe base.deallocate()
+  /// Copying this much costs no more than mapping it, and a copy cannot be taken away.
+  private static let largestCopied = 64 << 10
+
+  @unsafe private static func read(
+    _ descriptor: Int32, to target: UnsafeMutableRawPointer, _ byteCount: Int, _ path: String
+  ) throws {
+    var done = 0
+    while done < byteCount {
+      let count = unsafe Foundation.read(descriptor, target + done, byteCount - done)
+      if count < 0, errno == EINTR { continue }
+      guard count > 0 else {
+        let problem = count < 0 ? systemErrorText() : "it became shorter while it was read"
+        throw LigatureError(.file, "cannot read '\(path)': \(problem)")
+      }
+      done += count
     }
   }
 
+  deinit {
+    if isMapped { unsafe lig_mapping_remove(memory.base) }
+  }
+
+  /// Lets go of a file's pages in memory; whoever reads these bytes again gets them from the file.
+  package func release(_ bytes: Range<Int>) {
+    let page = 4096
+    let (first, last) = ((bytes.lowerBound + page - 1) / page * page, bytes.upperBound / page * page)
+    guard isMapped, first >= 0, first < last, last <= byteCount else { return }
+    _ = unsafe madvise(memory.base + first, last - first, MADV_DONTNEED)
+  }
+
   public func withUnsafeBytes<Result>(_ body: (UnsafeRawBufferPointer) throws -> Result) rethrows -> Result {
-    try unsafe body(UnsafeRawBufferPointer(start: base, count: byteCount))
+    try unsafe body(UnsafeRawBufferPointer(start: memory.base, count: byteCount))
   }
 
   /// Only for filling fresh storage, before any `Tensor` holds it.
   package func withUnsafeMutableBytes<Result>(
     _ body: (UnsafeMutableRawBufferPointer) throws -> Result
   ) rethrows -> Result {
-    try unsafe body(UnsafeMutableRawBufferPointer(start: base, count: byteCount))
+    try unsafe body(UnsafeMutableRawBufferPointer(start: memory.base, count: byteCount))
   }
 
   /// Address of the first byte. Valid while the storage lives.
-  @unsafe package var address: UnsafeRawPointer { unsafe UnsafeRawPointer(base) }
-}
-
-/// At least 64 bytes, aligned to 64; released with `deallocate()`. Sizes may come from files, so that a refusal is an
-/// error here, not the end of the program.
-@unsafe func allocateAligned(_ byteCount: Int) throws -> UnsafeMutableRawPointer {
-  var memory: UnsafeMutableRawPointer?
-  guard byteCount >= 0, unsafe posix_memalign(&memory, 64, max(byteCount, 64)) == 0, let memory = unsafe memory else {
-    throw LigatureError(.limit, "the system has no memory for \(byteCount) bytes; make the input smaller")
-  }
-  return unsafe memory
+  @unsafe package var address: UnsafeRawPointer { unsafe UnsafeRawPointer(memory.base) }
 }
 
 /// The text of the last system error of this thread.
 public func systemErrorText() -> String { unsafe String(cString: strerror(errno)) }
+
+/// From now on this program ends with a message that names the file, and with `exitCode`, when it reads what a mapped
+/// file no longer has. For programs to call once: it takes the signal SIGBUS.
+public func guardMappings(exitCode: Int32) { lig_mapping_guard(exitCode) }

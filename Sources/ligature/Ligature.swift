@@ -31,6 +31,7 @@ struct Ligature: ParsableCommand {
     ])
 
   static func main() {
+    guardMappings(exitCode: ExitCode.unusable.rawValue)
     do {
       var command = try parseAsRoot()
       try command.run()

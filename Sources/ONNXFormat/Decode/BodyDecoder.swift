@@ -35,7 +35,8 @@ struct BodyDecoder {
   }
 
   mutating func addInput(_ name: String, _ type: TensorType, _ frame: inout Frame) throws {
-    try bind(name, try graph.addInput(name, type), &frame)
+    let id = try graph.addInput(name, type)
+    try bind(name, id, &frame)
   }
 
   mutating func addInitializer(_ name: String, _ tensor: Tensor, _ frame: inout Frame) throws {
@@ -56,7 +57,8 @@ struct BodyDecoder {
     for sparse in source.sparseInitializers {
       let name = sparse.values.name
       let tensor = try sparse.dense(limit: model.limits.sparseElementCount)
-      try bind(name, try graph.addConstant(name, tensor), &frame)
+      let id = try graph.addConstant(name, tensor)
+      try bind(name, id, &frame)
     }
     for node in source.nodes { try append(node, &frame) }
   }
@@ -183,7 +185,9 @@ extension BodyDecoder {
     case .sparse(let value): tensor = try value.dense(limit: model.limits.sparseElementCount)
     default: throw LigatureError(.attribute, "a Constant cannot hold \(value.kindName)")
     }
-    try bind(wireName, try graph.addConstant(name, tensor), &frame)
+    // Not within the call below: a copy of `self` would be held while the graph changes, which copies the graph.
+    let id = try graph.addConstant(name, tensor)
+    try bind(wireName, id, &frame)
   }
 }
 

@@ -2,13 +2,13 @@ import Architectures
 import Foundation
 import GraphIR
 import ONNXFormat
-import Operators
 import Runtime
 import TensorCore
 
 /// A model file, read, prepared for this machine and ready to run.
 struct LoadedModel {
   let path: String
+  /// What the file says. Its graph is the prepared one where that came from a cache.
   let model: Model
   let session: Session
   /// Seconds that reading and preparing took.
@@ -19,13 +19,7 @@ struct LoadedModel {
   init(_ path: String, options: Session.Options, onlyFirstOutput: Bool = false) throws {
     let start = ContinuousClock.now
     self.path = path
-    model = try Model(contentsOf: path, operators: .standard)
-    var graph = model.graph
-    if onlyFirstOutput, let output = graph.outputs.first, let name = graph.outputNames.first {
-      graph.removeOutputs()
-      try graph.addOutput(output, name: name)
-    }
-    session = try Session(preparing: graph, options: options)
+    (model, session) = try Session.load(path, options: options, onlyFirstOutput: onlyFirstOutput)
     loadTime = start.duration(to: .now).seconds
   }
 }

@@ -6,11 +6,18 @@ import TensorCore
 
 /// What every command that runs a graph takes.
 struct RunOptions: ParsableArguments {
-  @Option(help: "Threads to run with; results do not depend on it. Default: all cores.")
+  @Option(help: "Threads to run with; results do not depend on it. Default: as many as the process may keep busy.")
   var threads: Int?
 
   @Option(help: ArgumentHelp("The most memory that intermediate tensors may take, as in 512MiB.", valueName: "bytes"))
   var memoryLimit = ByteCount(bytes: Session.Options.defaultMemoryLimit)
+
+  @Option(
+    help: ArgumentHelp(
+      "Keep prepared models in this folder, which makes the next start faster. It may be removed at any time.",
+      valueName: "folder"),
+    completion: .directory)
+  var cache: String?
 
   func validate() throws {
     if let threads, !(1...256).contains(threads) { throw ValidationError("--threads must lie between 1 and 256") }
@@ -19,6 +26,8 @@ struct RunOptions: ParsableArguments {
   var session: Session.Options {
     var options = Session.Options(threads: threads)
     options.memoryLimit = memoryLimit.bytes
+    options.cache = cache
+    options.log = { writeToStandardError("note: \($0.printable)\n") }
     return options
   }
 }

@@ -1,0 +1,176 @@
+import CKernels
+import CSystem
+import Foundation
+import GraphIR
+import Kernels
+import ONNXFormat
+import Operators
+import TensorCore
+
+/// Prepared models on disk: for each a graph file, `KEY.onnx`, which passes have been over, and `KEY.packed` with its
+/// weights as kernels want them.
+///
+/// The key is a digest of the model's bytes and of everything that preparing depends on: the processor, this program,
+/// the options. Files are written beside their place and renamed, so that processes do not disturb each other; those
+/// that are damaged are made again. Nothing that is read here is trusted more than a model is: the graph goes through
+/// the same reader, and packed weights of another size than the kernel's are left aside.
+struct PreparedCache: Sendable {
+  private let folder: String
+  private let log: (@Sendable (String) -> Void)?
+
+  struct Entry: Sendable {
+    fileprivate let key: [UInt8]
+    fileprivate let path: String
+    fileprivate var graphPath: String { path + ".onnx" }
+    fileprivate var packedPath: String { path + ".packed" }
+  }
+
+  init(folder: String, log: (@Sendable (String) -> Void)?) {
+    self.folder = folder
+    self.log = log
+  }
+
+  /// Where a model is kept; nil where the folder cannot be made. Throws `.file` when the model cannot be read.
+  func entry(model path: String, variant: String) throws -> Entry? {
+    do {
+      try FileManager.default.createDirectory(
+        atPath: folder, withIntermediateDirectories: true, attributes: [.posixPermissions: 0o700])
+    } catch {
+      log?("the cache '\(folder)' cannot be made, so that nothing is kept: \(error)")
+      return nil
+    }
+    let parts = ["1", variant, "\(lig_cpu())", PreparedCache.program, try digest(path)]
+    let key = sha256(Array(parts.joined(separator: "\n").utf8))
+    return Entry(key: key, path: folder + "/" + hexadecimal(key).prefix(40))
+  }
+
+  /// Which program this is: one that was built again may prepare in another way.
+  private static let program = FileIdentity("/proc/self/exe")?.text ?? "unknown"
+}
+
+// ── The model's digest ──────────────────────────────────────────────────────
+extension PreparedCache {
+  /// The digest of a file's bytes. It is kept by what the system says of the file, so that it is not read each time.
+  private func digest(_ path: String) throws -> String {
+    let identity = FileIdentity(path)
+    let note = identity.map { folder + "/" + hexadecimal(sha256(Array($0.text.utf8))).prefix(40) + ".digest" }
+    if let note, let kept = try? TensorStorage(mapping: note), kept.byteCount == 64 {
+      let text = unsafe kept.withUnsafeBytes { unsafe String(decoding: $0, as: UTF8.self) }
+      if text.utf8.allSatisfy({ (48...57).contains($0) || (97...102).contains($0) }) { return text }
+    }
+    let storage = try TensorStorage(mapping: path)
+    let digest = unsafe hexadecimal(storage.withUnsafeBytes { unsafe sha256($0) })
+    storage.release(0..<storage.byteCount)
+    // A file that changes again within the clock's step would look the same.
+    if let note, let identity, identity.isOld, FileIdentity(path)?.text == identity.text {
+      try? AtomicFile.write(Array(digest.utf8), to: note)
+    }
+    return digest
+  }
+}
+
+/// What tells a file from others and from itself at other times. Nobody but the system sets the time of change.
+private struct FileIdentity {
+  let text: String
+  private let changed: Int
+
+  init?(_ path: String) {
+    var status = stat()
+    guard unsafe stat(path, &status) == 0 else { return nil }
+    changed = status.st_ctim.tv_sec
+    text =
+      "\(status.st_dev) \(status.st_ino) \(status.st_size) \(status.st_mtim.tv_sec).\(status.st_mtim.tv_nsec) "
+      + "\(status.st_ctim.tv_sec).\(status.st_ctim.tv_nsec)"
+  }
+
+  var isOld: Bool { time(nil) - changed > 2 }
+}
+
+private func sha256(_ bytes: UnsafeRawBufferPointer) -> [UInt8] {
+  unsafe [UInt8](unsafeUninitializedCapacity: 32) { digest, count in
+    unsafe lig_sha256(bytes.baseAddress, bytes.count, digest.baseAddress)
+    count = 32
+  }
+}
+
+private func sha256(_ bytes: [UInt8]) -> [UInt8] { unsafe bytes.withUnsafeBytes { unsafe sha256($0) } }
+
+private func hexadecimal(_ bytes: [UInt8]) -> String {
+  bytes.map { String($0 >> 4, radix: 16) + String($0 & 15, radix: 16) }.joined()
+}
+
+// ── Graphs ──────────────────────────────────────────────────────────────────
+extension PreparedCache {
+  /// The prepared model; nil where it is not kept, or damaged.
+  func graph(_ entry: Entry) -> Model? {
+    guard unsafe access(entry.graphPath, F_OK) == 0 else { return nil }
+    do {
+      let model = try Model(contentsOf: entry.graphPath, operators: .standard)
+      guard model.checksum != nil, model.externalFiles.isEmpty else {
+        throw LigatureError(.format, "'\(entry.graphPath)' is not one of the cache's files")
+      }
+      return model
+    } catch {
+      log?("prepared again, since what the cache kept cannot be used: \(error)")
+      return nil
+    }
+  }
+
+  func write(_ model: Model, _ entry: Entry) {
+    do {
+      try model.write(to: entry.graphPath)
+    } catch {
+      log?("not kept in the cache: \(error)")
+    }
+  }
+}
+
+// ── Packed weights ──────────────────────────────────────────────────────────
+extension PreparedCache {
+  /// The packed weights of a prepared model, as far as they are kept and whole.
+  func packed(_ entry: Entry, of model: Model) -> [PackedConstants.Packed] {
+    guard unsafe access(entry.packedPath, F_OK) == 0 else { return [] }
+    do {
+      let items = try PackedFile.read(entry.packedPath, key: entry.key)
+      return items.compactMap { item in
+        guard let id = model.graph.value(named: item.name), let source = model.graph[id].tensor else { return nil }
+        return PackedConstants.Packed(source: source, form: item.form, packed: item.tensor)
+      }
+    } catch {
+      log?("packed again, since what the cache kept cannot be used: \(error)")
+      return []
+    }
+  }
+
+  /// Writes what a session packs. A few times at most: inputs of ever new sizes seldom need ever new forms.
+  struct Keeper {
+    let cache: PreparedCache
+    let entry: Entry
+    var made: Int
+    private var writesLeft = 4
+
+    init(cache: PreparedCache, entry: Entry, made: Int) {
+      (self.cache, self.entry, self.made) = (cache, entry, made)
+    }
+
+    mutating func keep(_ packed: PackedConstants, of graph: Graph) {
+      let count = packed.madeCount
+      guard count > made, writesLeft > 0 else { return }
+      made = count
+      writesLeft -= 1
+      var names: [PackedFile.Place: String] = [:]
+      for value in graph.values {
+        if let tensor = value.tensor { names[PackedFile.Place(tensor)] = value.name }
+      }
+      // What was made of intermediate constants has no name to be found by again.
+      let items = packed.contents.compactMap { item in
+        names[PackedFile.Place(item.source)].map { PackedFile.Item(name: $0, form: item.form, tensor: item.packed) }
+      }
+      do {
+        try PackedFile.write(items, key: entry.key, to: entry.packedPath)
+      } catch {
+        cache.log?("not kept in the cache: \(error)")
+      }
+    }
+  }
+}

@@ -1,0 +1,93 @@
+import Foundation
+import TensorCore
+import Testing
+
+@Suite struct StorageTests {
+  private func folder() throws -> URL {
+    let folder = FileManager.default.temporaryDirectory.appending(path: "storage-\(UUID().uuidString)")
+    try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
+    return folder
+  }
+
+  /// Of the heap, of whole huge pages, and of what lies between.
+  @Test(arguments: [1, 63, 4096, 1 << 20, 2 << 20, (2 << 20) + 1, (4 << 20) - 5, 5 << 20])
+  func freshBytesAreZeroAlignedAndWritable(size: Int) throws {
+    let storage = try TensorStorage(byteCount: size)
+    #expect(storage.byteCount == size)
+    #expect(unsafe Int(bitPattern: storage.address) % 64 == 0)
+    unsafe storage.withUnsafeBytes { bytes in
+      #expect(unsafe bytes.count == size)
+      #expect(unsafe bytes.allSatisfy { $0 == 0 })
+    }
+    unsafe storage.withUnsafeMutableBytes { unsafe $0.initializeMemory(as: UInt8.self, repeating: 7) }
+    #expect(unsafe storage.withUnsafeBytes { unsafe $0[size - 1] } == 7)
+  }
+
+  @Test func sizesThatCannotBeHadAreErrors() throws {
+    for size in [Int.max, Int.max - 4096, 1 << 60] {
+      #expect(throws: LigatureError.self) { try TensorStorage(byteCount: size) }
+      #expect(throws: LigatureError.self) { try TensorStorage(uninitialized: size) }
+    }
+    var arena = Arena()
+    #expect(throws: LigatureError.self) { try arena.reserve(.max) }
+    try arena.reserve(3 << 20)
+    #expect(arena.byteCount == 3 << 20)
+  }
+
+  @Test func smallFilesAreCopied() throws {
+    let folder = try folder()
+    defer { try? FileManager.default.removeItem(at: folder) }
+    let path = folder.appending(path: "small").path
+    try Data((0..<1000).map { UInt8($0 % 251) }).write(to: URL(filePath: path))
+    let storage = try TensorStorage(mapping: path)
+    // What happens to the file now is of no matter.
+    #expect(unsafe truncate(path, 0) == 0)
+    #expect(unsafe storage.withUnsafeBytes { unsafe [UInt8]($0) } == (0..<1000).map { UInt8($0 % 251) })
+  }
+
+  @Test func releasedPagesComeBack() throws {
+    let folder = try folder()
+    defer { try? FileManager.default.removeItem(at: folder) }
+    let path = folder.appending(path: "large").path
+    let content = (0..<300_000).map { UInt8(truncatingIfNeeded: $0 &* 31) }
+    try Data(content).write(to: URL(filePath: path))
+    let storage = try TensorStorage(mapping: path)
+    #expect(!storage.isWritable)
+    for range in [0..<300_000, 5..<299_999, 4096..<8192, 10..<11, 0..<400_000] { storage.release(range) }
+    #expect(unsafe storage.withUnsafeBytes { unsafe [UInt8]($0) } == content)
+  }
+
+  /// Weights of a protobuf file lie anywhere; large ones are not copied, and read the same.
+  @Test func floatsOfAFileAreReadWhereTheyLie() throws {
+    let numbers = (0..<2000).map { Float($0) / 3 }
+    let bytes = unsafe numbers.withUnsafeBytes { unsafe [UInt8]($0) }
+    for shift in 0..<5 {
+      let storage = try TensorStorage(copying: [UInt8](repeating: 9, count: shift) + bytes)
+      let tensor = try Tensor.view(.float32, [2000], storage, byteOffset: shift)
+      #expect(try tensor.floats() == numbers)
+      #expect(tensor.storage === storage)
+      // A few are copied: most readers want them aligned, and they cost nothing.
+      let few = try Tensor.view(.float32, [10], storage, byteOffset: shift)
+      #expect(try few.floats() == Array(numbers[..<10]))
+      #expect((few.storage === storage) == (shift % 4 == 0))
+    }
+    let short = try TensorStorage(copying: Array(bytes[1...]))
+    #expect(throws: LigatureError.self) { try Tensor.view(.float32, [2000], short, byteOffset: 0) }
+  }
+
+  /// A file that another program makes shorter ends this one with a message, not with a signal.
+  @Test func aFileThatBecomesShorterIsAClearEnd() async throws {
+    let result = await #expect(processExitsWith: .exitCode(2), observing: [\.standardErrorContent]) {
+      guardMappings(exitCode: 2)
+      let path = FileManager.default.temporaryDirectory.appending(path: "shrinks-\(getpid()).onnx").path
+      try Data(repeating: 1, count: 1 << 20).write(to: URL(filePath: path))
+      let storage = try TensorStorage(mapping: path)
+      guard unsafe truncate(path, 4096) == 0 else { return }
+      unsafe unlink(path)
+      let last = unsafe storage.withUnsafeBytes { unsafe $0[1 << 19] }
+      print("read \(last)")
+    }
+    let text = String(decoding: result?.standardErrorContent ?? [], as: UTF8.self)
+    #expect(text.contains("shrinks-") && text.contains("became shorter"))
+  }
+}
