@@ -77,7 +77,8 @@ private struct HalfPrecisionStep {
     }
     byteCount = bytes
     inner = KernelContext(
-      inputs: insideInputs, outputs: insideOutputs, threads: context.threads, packed: context.packed)
+      inputs: insideInputs, outputs: insideOutputs, threads: context.threads, packed: context.packed,
+      precision: context.precision)
   }
 
   private static func aligned(_ bytes: Int) -> Int { (bytes + 63) & ~63 }

@@ -90,12 +90,17 @@ public struct KernelContext: Sendable {
   public let threads: Int
   /// Weights packed for this machine, shared by all plans of a session.
   public let packed: PackedConstants
+  /// How exactly convolutions and matrix products with constant weights are wanted.
+  public let precision: Precision
 
-  public init(inputs: [Operand?], outputs: [Operand?], threads: Int, packed: PackedConstants) {
+  public init(
+    inputs: [Operand?], outputs: [Operand?], threads: Int, packed: PackedConstants, precision: Precision = .strict
+  ) {
     self.inputs = inputs
     self.outputs = outputs
     self.threads = threads
     self.packed = packed
+    self.precision = precision
   }
 
   /// An input that must be there.

@@ -162,7 +162,8 @@ struct Assembly {
     stepCost = node.op.cost(known, outputs: types)
     cost += stepCost
     let context = KernelContext(
-      inputs: inputs, outputs: outputs, threads: planner.evaluator.pool.threads, packed: planner.packed)
+      inputs: inputs, outputs: outputs, threads: planner.evaluator.pool.threads, packed: planner.packed,
+      precision: planner.evaluator.precision)
     return try planner.evaluator.kernels.prepare(node.op, context)
   }
 

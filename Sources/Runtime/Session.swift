@@ -21,6 +21,9 @@ public import TensorCore
     public static let defaultMemoryLimit = 2 << 30
     /// How many plans (sets of input sizes) are kept.
     public var planCapacity = 32
+    /// How exactly convolutions and matrix products are computed. If nil: `.float32` in sessions that prepare their
+    /// graph, `.strict` in others.
+    public var precision: Precision?
 
     /// - Parameter threads: all cores that the process may use if nil.
     public init(threads: Int? = nil) {
@@ -64,7 +67,8 @@ public import TensorCore
     for id in graph.inputs + graph.outputs where graph[id].type.element == .string {
       throw LigatureError(.unsupported, "'\(graph[id].name)' is a string tensor, which kernels do not compute with")
     }
-    let evaluator = Evaluator(kernels: kernels, pool: options.pool, byteLimit: options.memoryLimit)
+    let evaluator = Evaluator(
+      kernels: kernels, pool: options.pool, byteLimit: options.memoryLimit, precision: options.precision ?? .strict)
     planner = Planner(graph: graph, evaluator: evaluator, packed: packed, states: schedule)
     plans = PlanCache(capacity: options.planCapacity)
   }
