@@ -1,8 +1,7 @@
 // 3 x 3 convolution of stride 1 by Winograd's F(2 x 2, 3 x 3): a tile of 4 x 4 inputs gives 2 x 2 outputs with 16
 // multiplications where the definition takes 36. Inputs, weights and products are transformed; between the transforms
 // stand 16 matrix products over channels, one for each place of a tile. Rounding errors are about twice those of the
-// definition. Used where weights change from run to run (training). (Lavin and Gray, "Fast algorithms for convolutional
-// neural networks", 2015.)
+// definition. (Lavin and Gray, "Fast algorithms for convolutional neural networks", 2015.)
 #ifndef LIG_WINOGRAD_H
 #define LIG_WINOGRAD_H
 

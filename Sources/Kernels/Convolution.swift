@@ -20,8 +20,7 @@ enum ConvolutionKernels {
     let geometry = try ConvolutionGeometry(op.window, input: x.shape, weights: w.shape, output: y.shape)
     var plan = geometry.plan(input: x.shape, output: y.shape, groups: op.window.group)
     plan.activation = fused(op.epilogue)
-    // Weights that training changes. Recorded ones keep to the order of sums that the definition has.
-    plan.allows_winograd = w.constant == nil ? 1 : 0
+    plan.allows_winograd = allowsWinograd(w, context)
     unsafe lig_conv_prepare(&plan)
     let settled = plan
     let weights = try unsafe PackedWeights(
@@ -39,6 +38,11 @@ enum ConvolutionKernels {
           memory.workspace + weights.workspace)
       }
     }
+  }
+
+  /// Weights that training changes, and constant ones unless sums must keep to the order of the definition.
+  private static func allowsWinograd(_ weights: Operand, _ context: KernelContext) -> Int32 {
+    weights.constant == nil || context.precision != .strict ? 1 : 0
   }
 
   private static func prepareTransposed(_ op: ConvTranspose, _ context: KernelContext) throws -> Step {
@@ -73,7 +77,7 @@ enum ConvolutionKernels {
     (plan.dilation_h, plan.dilation_w) = geometry.dilation
     (plan.pad_top, plan.pad_left) = geometry.padding
     plan.activation = fused(epilogue)
-    plan.allows_winograd = w.constant == nil ? 1 : 0
+    plan.allows_winograd = allowsWinograd(w, context)
     unsafe lig_conv_transpose_prepare(&plan)
     let settled = plan
     let weights = try unsafe PackedWeights(

@@ -92,15 +92,19 @@ public struct KernelContext: Sendable {
   public let packed: PackedConstants
   /// The threads that packing is shared on; the calling one alone if nil.
   public let pool: ThreadPool?
+  /// How exactly convolutions and matrix products with constant weights are wanted.
+  public let precision: Precision
 
   public init(
-    inputs: [Operand?], outputs: [Operand?], threads: Int, packed: PackedConstants, pool: ThreadPool? = nil
+    inputs: [Operand?], outputs: [Operand?], threads: Int, packed: PackedConstants, pool: ThreadPool? = nil,
+    precision: Precision = .strict
   ) {
     self.inputs = inputs
     self.outputs = outputs
     self.threads = threads
     self.packed = packed
     self.pool = pool
+    self.precision = precision
   }
 
   /// An input that must be there.

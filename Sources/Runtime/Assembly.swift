@@ -163,7 +163,7 @@ struct Assembly {
     cost += stepCost
     let context = KernelContext(
       inputs: inputs, outputs: outputs, threads: planner.evaluator.pool.threads, packed: planner.packed,
-      pool: planner.evaluator.pool)
+      pool: planner.evaluator.pool, precision: planner.evaluator.precision)
     return try planner.evaluator.kernels.prepare(node.op, context)
   }
 

@@ -9,11 +9,13 @@ package struct Evaluator: Sendable {
   package let packed = PackedConstants()
   /// The most bytes that the outputs and the workspace may take together.
   package let byteLimit: Int
+  package let precision: Precision
 
-  package init(kernels: KernelTable, pool: ThreadPool, byteLimit: Int) {
+  package init(kernels: KernelTable, pool: ThreadPool, byteLimit: Int, precision: Precision = .strict) {
     self.kernels = kernels
     self.pool = pool
     self.byteLimit = byteLimit
+    self.precision = precision
   }
 
   /// - Parameter inputs: `nil` where an optional input is left out.
@@ -22,7 +24,8 @@ package struct Evaluator: Sendable {
       try tensor.map { try Operand(element: $0.element, shape: $0.shape, constant: $0, slot: index) }
     }
     if op.traits.contains(.hasDataDependentShape) {
-      let context = KernelContext(inputs: operands, outputs: [], threads: pool.threads, packed: packed)
+      let context = KernelContext(
+        inputs: operands, outputs: [], threads: pool.threads, packed: packed, precision: precision)
       return try kernels.evaluate(op, inputs, context)
     }
     let known = InferenceContext(
@@ -35,7 +38,9 @@ package struct Evaluator: Sendable {
       return try Operand(element: type.element, shape: sizes, constant: nil, slot: inputs.count + index)
     }
     let step = try kernels.prepare(
-      op, KernelContext(inputs: operands, outputs: outputs, threads: pool.threads, packed: packed, pool: pool))
+      op,
+      KernelContext(
+        inputs: operands, outputs: outputs, threads: pool.threads, packed: packed, pool: pool, precision: precision))
     return try run(step, inputs: inputs, outputs: outputs)
   }
 

@@ -9,6 +9,8 @@ extension Session {
   ) throws {
     var prepared = graph
     try Pipelines.prepared(evaluate: Session.evaluator(options, kernels: kernels)).run(&prepared)
+    var options = options
+    options.precision = options.precision ?? .float32
     try self.init(prepared, options: options, kernels: kernels)
   }
 }

@@ -26,6 +26,9 @@ public import TensorCore
     public var cache: String?
     /// Told in a sentence what somebody may want to know, as that a damaged file of the cache was made again.
     public var log: (@Sendable (String) -> Void)?
+    /// How exactly convolutions and matrix products are computed. If nil: `.float32` in sessions that prepare their
+    /// graph, `.strict` in others.
+    public var precision: Precision?
 
     /// - Parameter threads: `AvailableCores.count` if nil.
     public init(threads: Int? = nil) {
@@ -72,7 +75,8 @@ public import TensorCore
     for id in graph.inputs + graph.outputs where graph[id].type.element == .string {
       throw LigatureError(.unsupported, "'\(graph[id].name)' is a string tensor, which kernels do not compute with")
     }
-    let evaluator = Evaluator(kernels: kernels, pool: options.pool, byteLimit: options.memoryLimit)
+    let evaluator = Evaluator(
+      kernels: kernels, pool: options.pool, byteLimit: options.memoryLimit, precision: options.precision ?? .strict)
     planner = Planner(graph: graph, evaluator: evaluator, packed: packed, states: schedule)
     plans = PlanCache(capacity: options.planCapacity)
   }
