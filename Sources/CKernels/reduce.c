@@ -1,9 +1,13 @@
 #include "reduce.h"
 
+#include <math.h>
+#include <stdint.h>
 #include <string.h>
 
-#include "isa.h"
-#include "vmath.h"
+#include "tasks.h"
+
+// Contraction would make the instruction sets differ.
+#pragma STDC FP_CONTRACT OFF
 
 // ── The walk ────────────────────────────────────────────────────────────────
 int lig_reduce_prepare(lig_reduce *plan, int rank, const long *shape, const unsigned char *is_reduced) {
@@ -47,39 +51,16 @@ static long offset_of(long index, int rank, const long *shape, const long *strid
 
 // ── float32 ─────────────────────────────────────────────────────────────────
 enum { TERM_SUM, TERM_MAX, TERM_MIN, TERM_PROD, TERM_ABS, TERM_SQUARE, TERM_EXP, TERM_COUNT };
-enum { WAYS = 32, BLOCK = 64, RUN = 4096, FLUSH = 128 };
+enum { WAYS = 32, BLOCK = 512, GROUP = 64, RUN = 4096, FLUSH = 128 };
 
 typedef struct {
-  double (*run)(const float *p, long n, float shift);
-  void (*row)(float *parts, const float *p, long n, const float *shift);
+  void (*runs)(const float *x, const long *offset, long count, long n, const float *shift, float *y);
+  void (*rows)(const float *x, long step, long count, long width, const float *shift, float *parts);
   float start;
 } reduction;
 
-#define LIG_SHORT_LOOP _Pragma("clang loop vectorize(enable) unroll(disable)")
-#define LIG_REDUCTION_LIST(R) \
-  R(TERM_SUM, 0.0f, a + x, a + x) \
-  R(TERM_MAX, -INFINITY, x > a || x != x ? x : a, x > a || x != x ? x : a) \
-  R(TERM_MIN, INFINITY, x < a || x != x ? x : a, x < a || x != x ? x : a) \
-  R(TERM_PROD, 1.0f, a * x, a * x) \
-  R(TERM_ABS, 0.0f, a + fabsf(x), a + x) \
-  R(TERM_SQUARE, 0.0f, a + x * x, a + x) \
-  R(TERM_EXP, 0.0f, a + lig_expf(x - s), a + x)
-
-#define LIG_ISA scalar
-#include "reduce_loops.h"
-#undef LIG_ISA
-#if LIG_X86
-#pragma clang attribute push(LIG_AVX2, apply_to = function)
-#define LIG_ISA avx2
-#include "reduce_loops.h"
-#undef LIG_ISA
-#pragma clang attribute pop
-#pragma clang attribute push(LIG_AVX512, apply_to = function)
-#define LIG_ISA avx512
-#include "reduce_loops.h"
-#undef LIG_ISA
-#pragma clang attribute pop
-#endif
+#define KERNELS "reduce.inc"
+#include "each_simd.h"
 
 typedef struct {
   const lig_reduce *plan;
@@ -109,6 +90,17 @@ static double finish(int operation, double total, long terms, double shift) {
   }
 }
 
+static void finish_all(int operation, long terms, const float *shift, long count, float *y) {
+  switch (operation) {
+    case LIG_REDUCE_MEAN:
+      for (long i = 0; i < count; i++) y[i] /= (float)terms;
+      break;
+    case LIG_REDUCE_L2: case LIG_REDUCE_LOG_SUM: case LIG_REDUCE_LOG_SUM_EXP:
+      for (long i = 0; i < count; i++) y[i] = (float)finish(operation, (double)y[i], terms, (double)shift[i]);
+      break;
+  }
+}
+
 // Infinite maxima are not subtracted: inf - inf would make a NaN of an infinity.
 static float shift_of(double maximum) { return isinf(maximum) ? 0.0f : (float)maximum; }
 
@@ -120,10 +112,43 @@ static double reduce_runs(const lig_reduce *plan, const reduction *how, int oper
   for (long row = 0; row < rows; row++) {
     const float *p = x + offset_of(row, outer, plan->reduced_shape, plan->reduced_stride);
     for (long i = 0; i < length; i += RUN) {
-      total = join(operation, total, how->run(p + i, lig_min(RUN, length - i), shift));
+      float part;
+      how->runs(p, &i, 1, lig_min(RUN, length - i), &shift, &part);
+      total = join(operation, total, (double)part);
     }
   }
   return total;
+}
+
+// Up to GROUP results of one run each, which is no longer than RUN.
+static void reduce_group(const job *work, const long *offset, long count, float *y) {
+  const lig_reduce *plan = work->plan;
+  float shift[GROUP] = {0};
+  if (work->operation == LIG_REDUCE_LOG_SUM_EXP) {
+    work->first.runs(work->x, offset, count, plan->terms, shift, y);
+    for (long i = 0; i < count; i++) shift[i] = shift_of((double)y[i]);
+    work->second.runs(work->x, offset, count, plan->terms, shift, y);
+  } else {
+    work->first.runs(work->x, offset, count, plan->terms, shift, y);
+  }
+  finish_all(work->operation, plan->terms, shift, count, y);
+}
+
+static void groups_task(void *context, long index, int worker) {
+  (void)worker;
+  const job *work = context;
+  const lig_reduce *plan = work->plan;
+  long first = index * work->per_task, last = lig_min(first + work->per_task, plan->outputs), offset[GROUP];
+  const int inner = plan->kept_rank - 1;  // -1 where there is one result
+  for (long i = first; i < last;) {
+    // Results along the innermost of the axes that stay are equally far apart.
+    long length = inner < 0 ? 1 : plan->kept_shape[inner], step = inner < 0 ? 0 : plan->kept_stride[inner];
+    long count = lig_min(lig_min(last - i, GROUP), length - i % length);
+    offset[0] = offset_of(i, plan->kept_rank, plan->kept_shape, plan->kept_stride);
+    for (long k = 1; k < count; k++) offset[k] = offset[k - 1] + step;
+    reduce_group(work, offset, count, (float *)work->y + i);
+    i += count;
+  }
 }
 
 static void runs_task(void *context, long index, int worker) {
@@ -141,46 +166,53 @@ static void runs_task(void *context, long index, int worker) {
     } else {
       total = reduce_runs(plan, &work->first, work->operation, x, 0);
     }
-    ((float *)work->y)[i] = (float)finish(work->operation, total, plan->terms, shift);
+    ((float *)work->y)[i] = (float)finish(work->operation, total, plan->terms, (double)shift);
   }
 }
 
-// Neighbouring results have neighbouring terms: up to BLOCK of them are made at once.
+// Neighbouring results have neighbouring terms: up to BLOCK of them are made at once, in `parts`.
 static void reduce_rows(
   const lig_reduce *plan, const reduction *how, int operation, const float *x, long width, const float *shift,
-  double *totals
+  float *parts
 ) {
-  float parts[BLOCK];
-  for (long k = 0; k < width; k++) totals[k] = how->start;
-  for (long row = 0; row < plan->terms; row += FLUSH) {
-    long end = lig_min(row + FLUSH, plan->terms);
-    for (long k = 0; k < width; k++) parts[k] = how->start;
-    for (long r = row; r < end; r++) {
-      how->row(parts, x + offset_of(r, plan->reduced_rank, plan->reduced_shape, plan->reduced_stride), width, shift);
+  const int inner = plan->reduced_rank - 1;  // -1 where each result is one term
+  const long length = inner < 0 ? 1 : plan->reduced_shape[inner], step = inner < 0 ? 0 : plan->reduced_stride[inner];
+  const int once = plan->terms == length && length > 0 && length <= FLUSH;
+  double totals[BLOCK];
+  for (long k = 0; k < width; k++) totals[k] = (double)how->start;
+  for (long row = 0; row < plan->terms; row += length) {
+    const float *p = x + offset_of(row / lig_max(length, 1), lig_max(inner, 0), plan->reduced_shape, plan->reduced_stride);
+    for (long r = 0; r < length; r += FLUSH) {
+      for (long k = 0; k < width; k++) parts[k] = how->start;
+      how->rows(p + r * step, step, lig_min(FLUSH, length - r), width, shift, parts);
+      for (long k = 0; k < width && !once; k++) totals[k] = join(operation, totals[k], (double)parts[k]);
     }
-    for (long k = 0; k < width; k++) totals[k] = join(operation, totals[k], parts[k]);
   }
+  for (long k = 0; k < width && !once; k++) parts[k] = (float)totals[k];
 }
 
 static void rows_task(void *context, long index, int worker) {
   (void)worker;
   const job *work = context;
   const lig_reduce *plan = work->plan;
-  int outer = plan->kept_rank - 1;
-  long inner = plan->kept_shape[outer], blocks = lig_tiles(inner, BLOCK);
-  long skip = index % blocks * BLOCK, width = lig_min(BLOCK, inner - skip), row = index / blocks;
-  const float *x = (const float *)work->x + offset_of(row, outer, plan->kept_shape, plan->kept_stride) + skip;
-  float *y = (float *)work->y + row * inner + skip;
+  const int outer = plan->kept_rank - 1;
+  const long inner = plan->kept_shape[outer], blocks = lig_tiles(inner, BLOCK), units = plan->outputs / inner * blocks;
+  const long end = lig_min((index + 1) * work->per_task, units);
   float shift[BLOCK] = {0};
-  double totals[BLOCK];
-  if (work->operation == LIG_REDUCE_LOG_SUM_EXP) {
-    reduce_rows(plan, &work->first, LIG_REDUCE_MAX, x, width, shift, totals);
-    for (long k = 0; k < width; k++) shift[k] = shift_of(totals[k]);
-    reduce_rows(plan, &work->second, LIG_REDUCE_SUM, x, width, shift, totals);
-  } else {
-    reduce_rows(plan, &work->first, work->operation, x, width, shift, totals);
+  for (long unit = index * work->per_task; unit < end; unit++) {
+    const long skip = unit % blocks * BLOCK, width = lig_min(BLOCK, inner - skip), row = unit / blocks;
+    const float *x = (const float *)work->x + offset_of(row, outer, plan->kept_shape, plan->kept_stride) + skip;
+    float *y = (float *)work->y + row * inner + skip;
+    if (work->operation == LIG_REDUCE_LOG_SUM_EXP) {
+      for (long k = 0; k < width; k++) shift[k] = 0;
+      reduce_rows(plan, &work->first, LIG_REDUCE_MAX, x, width, shift, y);
+      for (long k = 0; k < width; k++) shift[k] = shift_of((double)y[k]);
+      reduce_rows(plan, &work->second, LIG_REDUCE_SUM, x, width, shift, y);
+    } else {
+      reduce_rows(plan, &work->first, work->operation, x, width, shift, y);
+    }
+    finish_all(work->operation, plan->terms, shift, width, y);
   }
-  for (long k = 0; k < width; k++) y[k] = (float)finish(work->operation, totals[k], plan->terms, shift[k]);
 }
 
 // ── The other types: element by element, sums in the widest type of the kind ─
@@ -261,7 +293,7 @@ static int term_of(int operation) {
 int lig_reduce_run(int operation, int type, const lig_reduce *plan, const void *x, void *y, lig_pool *pool) {
   if (operation < 0 || operation >= LIG_REDUCE_COUNT || !lig_reduce_knows(type)) return -1;
   if (plan->outputs == 0) return 0;
-  const reduction *table = LIG_PICK(reduction_table);
+  const reduction *table = BEST(reductions);
   job work = {
     .plan = plan, .operation = operation, .type = type, .first = table[term_of(operation)],
     .second = table[TERM_EXP], .x = x, .y = y, .per_task = lig_max(1, LIG_GRAIN / lig_max(plan->terms, 1))};
@@ -270,6 +302,11 @@ int lig_reduce_run(int operation, int type, const lig_reduce *plan, const void *
     return 0;
   }
   int has_runs = plan->terms > 1 && plan->reduced_stride[plan->reduced_rank - 1] == 1;
+  if (has_runs && plan->reduced_rank == 1 && plan->terms <= RUN) {
+    work.per_task = lig_max(work.per_task, WAYS);
+    lig_parallel(pool, lig_tiles(plan->outputs, work.per_task), groups_task, &work);
+    return 0;
+  }
   if (has_runs) {
     lig_parallel(pool, lig_tiles(plan->outputs, work.per_task), runs_task, &work);
     return 0;
@@ -282,7 +319,9 @@ int lig_reduce_run(int operation, int type, const lig_reduce *plan, const void *
     work.plan = &scalar;
   }
   long inner = work.plan->kept_shape[work.plan->kept_rank - 1];
-  lig_parallel(pool, plan->outputs / inner * lig_tiles(inner, BLOCK), rows_task, &work);
+  long blocks = lig_tiles(inner, BLOCK), width = lig_tiles(inner, blocks);
+  work.per_task = lig_max(1, LIG_GRAIN / lig_max(plan->terms * width, 1));
+  lig_parallel(pool, lig_tiles(plan->outputs / inner * blocks, work.per_task), rows_task, &work);
   return 0;
 }
 
@@ -310,7 +349,19 @@ typedef struct {
       ((long *)work->y)[line] = at; \
     } \
   }
-ARG(f32, float)
+ARG(f32_columns, float)
+static void arg_f32(void *context, long index, int worker) {
+  const line_job *work = context;
+  if (work->inner != 1) {
+    arg_f32_columns(context, index, worker);
+    return;
+  }
+  long first = index * work->per_task, end = lig_min(first + work->per_task, work->lines);
+  for (long line = first; line < end; line++) {
+    ((long *)work->y)[line] = BEST(arg_row)(
+      (const float *)work->x + line * work->n, work->n, work->smallest ? -1.0f : 1.0f, work->last);
+  }
+}
 ARG(f64, double)
 ARG(i8, int8_t)
 ARG(u8, uint8_t)

@@ -80,6 +80,18 @@ INLINE float F(largest)(vf x) {
 #undef LARGER
 #undef BY_HALVES
 
+/// The first n lanes of x, the others of y.
+INLINE vf F(first)(long n, vf x, vf y) {
+#if LANES == 16
+  const vi lane = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
+#elif LANES == 8
+  const vi lane = {0, 1, 2, 3, 4, 5, 6, 7};
+#else
+  const vi lane = {0, 1, 2, 3};
+#endif
+  return lane < (vi)((int)n) ? x : y;
+}
+
 /// Elements 0, 2, 4, … of a followed by b.
 INLINE vf F(evens)(vf a, vf b) {
 #if LANES == 16
