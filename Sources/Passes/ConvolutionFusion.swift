@@ -30,7 +30,9 @@ public struct ConvolutionFusion: Pass {
       let other = graph[next].inputs.first(where: { $0 != output }), let other, let sum = graph[next].outputs[0]
     else { return nil }
     let name = graph[next].name
-    guard graph[other].type == graph[output].type, graph[sum].type == graph[output].type else {
+    guard graph[other].type.isSurelyEqual(to: graph[output].type),
+      graph[sum].type.isSurelyEqual(to: graph[output].type)
+    else {
       return PassNote(.rejected, node: name, "the shapes of its operands are not known to be the same")
     }
     if let producer = graph.producer(of: other), let theirs = positions[producer], let ours = positions[id],
