@@ -177,31 +177,6 @@ INLINE void F(turn_rows)(
 
 #include "simd_math.h"
 
-/// The error function: at most about 2 ulp off. The coefficients are vmath.h's.
-INLINE vf F(erf)(vf x) {
-  vf z = x * x;
-  vf p = (vf)(8.538839029e-05f);
-  p = F(fma)(p, z, (vf)(-8.181927260e-04f));
-  p = F(fma)(p, z, (vf)(5.204435904e-03f));
-  p = F(fma)(p, z, (vf)(-2.686075307e-02f));
-  p = F(fma)(p, z, (vf)(1.128371954e-01f));
-  p = F(fma)(p, z, (vf)(-3.761263490e-01f));
-  p = F(fma)(p, z, (vf)(1.283791661e-01f));
-  vf near = F(fma)(x, p, x);
-  vf size = __builtin_elementwise_abs(x), t = F(at_most)(size, (vf)(4.0f));
-  vf q = (vf)(-2.320738986e-06f);
-  q = F(fma)(q, t, (vf)(3.696671774e-05f));
-  q = F(fma)(q, t, (vf)(-2.344451786e-04f));
-  q = F(fma)(q, t, (vf)(5.720856716e-04f));
-  q = F(fma)(q, t, (vf)(1.680306857e-03f));
-  q = F(fma)(q, t, (vf)(-2.110176161e-02f));
-  q = F(fma)(q, t, (vf)(1.040531471e-01f));
-  q = F(fma)(q, t, (vf)(6.361458302e-01f));
-  q = F(fma)(q, t, (vf)(1.128455758e+00f));
-  vf far = __builtin_elementwise_copysign((vf)(1.0f) - F(exp)(-t * q), x);
-  return size < (vf)(0.9f) ? near : (x != x ? x : far);
-}
-
 INLINE vf F(activate_unscaled)(lig_activation f, vf x) {
   switch (f.kind) {
     case LIG_IDENTITY: return x;
@@ -217,11 +192,8 @@ INLINE vf F(activate_unscaled)(lig_activation f, vf x) {
     case LIG_SIGMOID: return F(sigmoid)(x);
     case LIG_SILU: return x * F(sigmoid)(x);
     case LIG_TANH: return F(tanh)(x);
-    case LIG_GELU: return (vf)(0.5f) * x * ((vf)(1.0f) + F(erf)(x * (vf)(0.707106781f)));
-    case LIG_GELU_TANH: {
-      vf inner = (vf)(0.797884561f) * F(fma)((vf)(0.044715f) * x * x, x, x);
-      return (vf)(0.5f) * x * ((vf)(1.0f) + F(tanh)(inner));
-    }
+    case LIG_GELU: return F(gelu)(x);
+    case LIG_GELU_TANH: return F(gelu_tanh)(x);
   }
   return x;
 }

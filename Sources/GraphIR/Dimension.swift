@@ -10,6 +10,15 @@ public enum Dimension: Hashable, Sendable {
   public var value: Int? {
     if case .fixed(let value) = self { value } else { nil }
   }
+
+  /// A size that follows from values, or of which nothing is known. The text is for people: two sizes that are spelt
+  /// alike need not be equal.
+  package static func unknown(_ what: String) -> Dimension { spelled("?\(what)") }
+
+  /// Whether an equal dimension is an equal size: what is spelt is a function of the sizes of the graph's inputs.
+  public var isDeterminate: Bool {
+    if case .symbol(let name) = self { !name.utf8.contains(UInt8(ascii: "?")) } else { true }
+  }
 }
 
 extension Dimension: ExpressibleByIntegerLiteral, ExpressibleByStringLiteral, CustomStringConvertible {
@@ -29,11 +38,18 @@ extension Dimension {
   /// Expressions longer than this are named by a digest instead, so that deep networks stay cheap to infer.
   private static let longestExpression = 48
 
-  private static func expression(_ text: String) -> Dimension {
+  /// The symbol of that text, or of its digest.
+  package static func spelled(_ text: String) -> Dimension {
     guard text.utf8.count > longestExpression else { return .symbol(text) }
     var digest: UInt64 = 0xCBF2_9CE4_8422_2325  // FNV-1a
     for byte in text.utf8 { digest = (digest ^ UInt64(byte)) &* 0x100_0000_01B3 }
-    return .symbol("d" + String(digest, radix: 36))
+    // What is made of an unknown size is unknown.
+    return .symbol((Dimension.symbol(text).isDeterminate ? "d" : "?d") + String(digest, radix: 36))
+  }
+
+  /// In parentheses if one of these stands in it: to the right of another factor, a*(b/c) is not (a*b)/c.
+  private func enclosed(ifWith marks: String) -> String {
+    description.utf8.contains(where: marks.utf8.contains) ? "(\(self))" : description
   }
 
   public static func + (a: Dimension, b: Dimension) throws -> Dimension {
@@ -41,15 +57,15 @@ extension Dimension {
     case (.fixed(let a), .fixed(let b)): return .fixed(try Checked.add(a, b, "a dimension"))
     case (_, .fixed(0)): return a
     case (.fixed(0), _): return b
-    case (_, .fixed(let b)) where b < 0: return expression("(\(a)\(b))")
-    default: return expression("(\(a)+\(b))")
+    case (_, .fixed(let b)) where b < 0: return spelled("(\(a)\(b))")
+    default: return spelled("(\(a)+\(b))")
     }
   }
 
   public static func - (a: Dimension, b: Dimension) throws -> Dimension {
-    if a == b { return 0 }
+    if a == b, a.isDeterminate { return 0 }
     if case .fixed(let b) = b, b > .min { return try a + .fixed(-b) }
-    return expression("(\(a)-\(b))")
+    return spelled("(\(a)-\(b))")
   }
 
   public static func * (a: Dimension, b: Dimension) throws -> Dimension {
@@ -58,7 +74,7 @@ extension Dimension {
     case (_, .fixed(1)): return a
     case (.fixed(1), _): return b
     case (.fixed(0), _), (_, .fixed(0)): return 0
-    default: return expression("\(a)*\(b)")
+    default: return spelled("\(a)*\(b.enclosed(ifWith: "/"))")
     }
   }
 
@@ -71,8 +87,8 @@ extension Dimension {
       let (quotient, remainder) = a.quotientAndRemainder(dividingBy: b)
       return .fixed(remainder != 0 && (remainder < 0) != (b < 0) ? quotient - 1 : quotient)
     case (_, .fixed(1)): return self
-    case _ where self == divisor: return 1
-    default: return Dimension.expression("\(self)/\(divisor)")
+    case _ where self == divisor && isDeterminate: return 1
+    default: return Dimension.spelled("\(self)/\(divisor.enclosed(ifWith: "*/"))")
     }
   }
 

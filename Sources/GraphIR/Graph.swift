@@ -300,10 +300,30 @@ extension Graph {
   }
 
   /// Drops erased nodes and unused values, and renumbers the rest in topological order. All identifiers change.
-  public mutating func compact() throws {
+  public mutating func compact() throws { try rebuild(inputTypes: [:]) }
+
+  /// Settles the sizes of inputs, by name, and infers all types anew. All identifiers change.
+  /// Throws `.usage` for a name that no input has, `.shape` for sizes that contradict what is declared.
+  public mutating func settle(inputs sizes: [String: [Int]]) throws {
+    var types: [ValueID: TensorType] = [:]
+    for (name, sizes) in sizes.sorted(by: { $0.key < $1.key }) {
+      guard let id = inputs.first(where: { self[$0].name == name }) else {
+        let names = inputs.map { self[$0].name }.joined(separator: ", ")
+        throw LigatureError(.usage, "there is no input '\(name)'; the inputs are: \(names)")
+      }
+      let type = TensorType(self[id].type.element, sizes: sizes)
+      guard type.isCompatible(with: self[id].type) else {
+        throw LigatureError(.shape, "the input '\(name)' must be \(self[id].type), it cannot be \(sizes)")
+      }
+      types[id] = type
+    }
+    try rebuild(inputTypes: types)
+  }
+
+  private mutating func rebuild(inputTypes: [ValueID: TensorType]) throws {
     var result = Graph(name: name)
     var moved: [ValueID: ValueID] = [:]
-    for id in inputs { moved[id] = try result.addInput(self[id].name, self[id].type) }
+    for id in inputs { moved[id] = try result.addInput(self[id].name, inputTypes[id] ?? self[id].type) }
     let order = order
     var needed = Set(outputs)
     for id in order { needed.formUnion(self[id].operands) }

@@ -124,6 +124,13 @@ public struct KernelContext: Sendable {
 
   public func optionalOutput(_ index: Int) -> Operand? { index < outputs.count ? outputs[index] : nil }
 
+  /// What inference knows of the inputs: all sizes, and what constants hold.
+  var inference: InferenceContext {
+    InferenceContext(
+      inputs: inputs.map { $0.map { TensorType($0.element, sizes: $0.shape) } }, constants: inputs.map { $0?.constant },
+      contents: inputs.map { _ in nil }, outputCount: outputs.count)
+  }
+
   /// The error for element types that a kernel does not compute with.
   public func unsupportedTypes(_ op: any Operator) -> LigatureError {
     let types = inputs.map { $0?.element.description ?? "none" }.joined(separator: ", ")

@@ -14,7 +14,7 @@ extension KernelTable {
       ReductionKernels.register(in:),
       PoolingKernels.register(in:),
       GeneratorKernels.register(in:),
-      ResizeKernels.register(in:), RoiAlignKernels.register(in:),
+      ResizeKernels.register(in:), ResizeAddKernels.register(in:), RoiAlignKernels.register(in:),
       CTCKernels.register(in:),
       IndexingKernels.register(in:),
       SelectionKernels.register(in:),

@@ -16,10 +16,7 @@ enum ResizeKernels {
   }
 
   private static func axes(_ op: Resize, _ context: KernelContext) throws -> [Resize.Axis] {
-    let inference = InferenceContext(
-      inputs: context.inputs.map { $0.map { TensorType($0.element, sizes: $0.shape) } },
-      constants: context.inputs.map { $0?.constant }, contents: context.inputs.map { _ in nil }, outputCount: 1)
-    return try axes(op, inference, from: context.input(0).shape, to: context.output().shape)
+    try axes(op, context.inference, from: context.input(0).shape, to: context.output().shape)
   }
 
   private static func axes(
@@ -42,16 +39,23 @@ enum ResizeKernels {
     guard Set<ElementType>.movable.contains(x.element), (1...Int(LIG_MAX_RANK)).contains(x.shape.count) else {
       throw context.unsupportedTypes(op)
     }
-    var lists = x.shape.map { (0..<$0).map { Int32($0) } }
-    for axis in try axes(op, context) {
-      lists[axis.axis] = (0..<axis.output).map { Int32(neighbour(axis, $0, op)) }
-    }
-    let indices = lists.flatMap { $0 }
+    let indices = try neighbours(op, context.inference, from: x.shape, to: y.shape).flatMap { $0 }
     let rank = Int32(x.shape.count)
     return Step { memory in
       unsafe lig_resample_nearest(
         memory.raw(x), memory.raw(y), rank, x.shape, y.shape, indices, x.element.byteSize, memory.pool)
     }
+  }
+
+  /// For each axis, the place in the input that each place of the result takes its element from.
+  static func neighbours(
+    _ op: Resize, _ inference: InferenceContext, from x: [Int], to y: [Int]
+  ) throws -> [[Int32]] {
+    var lists = x.map { (0..<$0).map { Int32($0) } }
+    for axis in try axes(op, inference, from: x, to: y) {
+      lists[axis.axis] = (0..<axis.output).map { Int32(neighbour(axis, $0, op)) }
+    }
+    return lists
   }
 
   private static func neighbour(_ axis: Resize.Axis, _ index: Int, _ op: Resize) -> Int {
@@ -140,10 +144,7 @@ enum ResizeKernels {
   private static func prepareGradient(_ op: ResizeGradient, _ context: KernelContext) throws -> Step {
     let (g, dx) = (try context.input(0), try context.output())
     guard g.element == .float32 else { throw context.unsupportedTypes(op) }
-    let known = InferenceContext(
-      inputs: context.inputs.map { $0.map { TensorType($0.element, sizes: $0.shape) } },
-      constants: context.inputs.map { $0?.constant }, contents: context.inputs.map { _ in nil }, outputCount: 1)
-    let forward = op.forwardContext(known, of: TensorType(dx.element, sizes: dx.shape))
+    let forward = op.forwardContext(context.inference, of: TensorType(dx.element, sizes: dx.shape))
     let axes = try axes(op.forward, forward, from: dx.shape, to: g.shape)
     let order = axes.filter { $0.input != $0.output || $0.scale != 1 || op.forward.coordinates == .cropAndResize }
       .sorted { Float($0.output) / Float(max($0.input, 1)) > Float($1.output) / Float(max($1.input, 1)) }

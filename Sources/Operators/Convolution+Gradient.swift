@@ -165,7 +165,7 @@ public struct ConvInputGradient: Operator {
     let (g, w) = (try context.input(0), try context.input(1))
     try expect(try sharedElement([g, w]), in: .floats, "the input")
     guard let shape = try context.dimensions(2) else {
-      return [TensorType(g.element, g.rank.map { (0..<$0).map { .symbol("adjoint\($0)") } })]
+      return [TensorType(g.element, g.rank.map { (0..<$0).map { .unknown("adjoint\($0)") } })]
     }
     let x = TensorType(g.element, shape)
     let forward = try Conv(window).inferTypes(InferenceContext([x, w]))[0]

@@ -118,7 +118,7 @@ public struct ConvolutionWindow: Sendable, Hashable {
       return try input.windows(kernel: 1, stride: stride(axis))
     }
     let pads = autoPad == .valid ? (begin: 0, end: 0) : pad(axis, rank: rank)
-    guard let kernel else { return .symbol("windows(\(input))") }
+    guard let kernel else { return .unknown("windows(\(input))") }
     return try input.windows(
       kernel: kernel, stride: stride(axis), dilation: dilation(axis),
       padding: Checked.add(pads.begin, pads.end, "padding"))
@@ -290,7 +290,7 @@ public struct ConvTranspose: Operator {
       throw LigatureError(.shape, "\(channels) channels cannot be shared between \(window.group) groups")
     }
     let kernel = try window.kernel(weights: w.shape, rank: rank)
-    let filters = try w.shape.map { try $0[1] * .fixed(window.group) } ?? .symbol("filters")
+    let filters = try w.shape.map { try $0[1] * .fixed(window.group) } ?? .unknown("filters")
     guard let xs = x.shape else { return [TensorType(element, nil)] }
     let spatial = try (0..<rank).map { axis in
       try size(axis, rank: rank, input: xs[axis + 2], kernel: kernel[axis])
@@ -307,7 +307,7 @@ public struct ConvTranspose: Operator {
   private func size(_ axis: Int, rank: Int, input: Dimension, kernel: Int?) throws -> Dimension {
     if !outputShape.isEmpty { return .fixed(outputShape[axis]) }
     if window.autoPad == .sameUpper || window.autoPad == .sameLower { return try input * .fixed(window.stride(axis)) }
-    guard let kernel else { return .symbol("unwindowed(\(input))") }
+    guard let kernel else { return .unknown("unwindowed(\(input))") }
     let pads = window.autoPad == .valid ? (begin: 0, end: 0) : window.pad(axis, rank: rank)
     let stride = window.stride(axis)
     let rest = extent(axis, kernel) - stride - pads.begin - pads.end
@@ -364,7 +364,7 @@ func convolvedShape(_ x: TensorType, _ w: TensorType, _ window: ConvolutionWindo
   let spatial = try (0..<rank).map {
     try window.output($0, rank: rank, input: xs[$0 + 2], kernel: kernel[$0])
   }
-  return [xs[0], w.shape?[0] ?? .symbol("filters")] + spatial
+  return [xs[0], w.shape?[0] ?? .unknown("filters")] + spatial
 }
 
 func expectBias(_ bias: TensorType?, shape: [Dimension]?) throws {

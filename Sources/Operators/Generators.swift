@@ -78,7 +78,7 @@ public struct ConstantOfShape: Operator {
     guard let rank = try context.input(0).shape?.first?.value, rank >= 0, rank <= 64 else {
       return [TensorType(value.element, nil)]
     }
-    return [TensorType(value.element, (0..<rank).map { .symbol("filled\($0)") })]
+    return [TensorType(value.element, (0..<rank).map { .unknown("filled\($0)") })]
   }
 
   public func inferContents(_ context: InferenceContext) throws -> [Dimension]? {
@@ -112,7 +112,7 @@ public struct NumberRange: Operator {
     if element.isFloatingPoint {
       var values: [Double] = []
       for index in 0..<3 {
-        guard let constant = context.constant(index) else { return "range" }
+        guard let constant = context.constant(index) else { return .unknown("range") }
         values.append(try element == .float64 ? constant.scalars(as: Double.self)[0] : Double(constant.floats()[0]))
       }
       let count = ((values[1] - values[0]) / values[2]).rounded(.up)
@@ -123,10 +123,10 @@ public struct NumberRange: Operator {
     }
     guard let start = try context.dimensions(0)?.first, let limit = try context.dimensions(1)?.first,
       let delta = try context.integers(2)?.first
-    else { return "range" }
+    else { return .unknown("range") }
     guard delta != 0 else { throw LigatureError(.numeric, "a range by 0 has no end") }
     guard let a = start.value, let b = limit.value else {
-      return delta == 1 ? try limit - start : "range"
+      return delta == 1 ? try limit - start : .unknown("range")
     }
     let (distance, overflow) = b.subtractingReportingOverflow(a)
     guard !overflow, distance > .min / 2, distance < .max / 2, delta > .min / 2, delta < .max / 2 else {

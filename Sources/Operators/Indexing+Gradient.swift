@@ -178,7 +178,7 @@ func adjointType(_ context: InferenceContext) throws -> TensorType {
   guard let shape = try context.dimensions(1) else {
     let rank = try context.input(1).shape?.first?.value ?? input.rank
     guard let rank, rank >= 0, rank <= 64 else { return TensorType(input.element, nil) }
-    return TensorType(input.element, (0..<rank).map { .symbol("adjoint\($0)") })
+    return TensorType(input.element, (0..<rank).map { .unknown("adjoint\($0)") })
   }
   if let negative = shape.first(where: { ($0.value ?? 0) < 0 }) {
     throw LigatureError(.shape, "the shape \(shape) has the negative dimension \(negative)")

@@ -175,7 +175,7 @@ public struct Slice: Operator {
     }
     guard let shape = input.shape else { return [input] }
     guard let axes = try chosenAxes(context, shape.count) else {
-      return [TensorType(input.element, shape.map { .symbol("slice(\($0))") })]
+      return [TensorType(input.element, shape.map { .unknown("slice(\($0))") })]
     }
     let steps = context.optional(4) == nil ? Array(repeating: 1, count: axes.count) : try context.integers(4)
     let (starts, ends) = (try context.dimensions(1), try context.dimensions(2))
@@ -208,14 +208,14 @@ public struct Slice: Operator {
 
   /// The size of a slice of `whole`, as far as it is known.
   private func size(of whole: Dimension, _ start: Dimension?, _ end: Dimension?, _ step: Int?) throws -> Dimension {
-    let unknown = Dimension.symbol("slice(\(whole))")
+    let unknown = Dimension.unknown("slice(\(whole))")
     guard let step, let start, let end else { return unknown }
     if let size = whole.value, let a = start.value, let b = end.value {
       return .fixed(try Slice.piece(of: size, from: a, to: b, by: step).count)
     }
     guard step == 1, let first = start.value else { return unknown }
     // Up to the very end, however it is spelt.
-    if end == whole || (end.value ?? 0) >= Int(Int32.max) {
+    if (end == whole && whole.isDeterminate) || (end.value ?? 0) >= Int(Int32.max) {
       guard first >= 0 else { return unknown }
       return first == 0 ? whole : try whole - .fixed(first)
     }
@@ -317,7 +317,7 @@ public struct OneHot: Operator {
     if let number = depth?.value, number < 0 {
       throw LigatureError(.numeric, "the depth \(number) is negative")
     }
-    return [TensorType(values.element, Array(shape[..<axis] + [depth ?? "depth"] + shape[axis...]))]
+    return [TensorType(values.element, Array(shape[..<axis] + [depth ?? .unknown("depth")] + shape[axis...]))]
   }
 }
 

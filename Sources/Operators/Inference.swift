@@ -22,7 +22,7 @@ package func broadcastShape(_ shapes: [[Dimension]?]) throws -> [Dimension]? {
           .shape, "the shapes \(describe(shapes)) do not broadcast: \(x) and \(y) differ and neither is 1")
       case (.fixed, .symbol): return x
       case (.symbol, .fixed): return y
-      case (.symbol(let x), .symbol(let y)): return .symbol("max(\(x),\(y))")
+      case (.symbol(let x), .symbol(let y)): return .spelled("max(\(x),\(y))")
       }
     }
   }

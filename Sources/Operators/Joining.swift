@@ -25,7 +25,7 @@ public struct Concat: Operator {
     result[axis] = 0
     for input in inputs {
       guard let shape = input.shape else {
-        result[axis] = "concatenated"
+        result[axis] = .unknown("concatenated")
         break
       }
       guard shape.count == known.count else {
@@ -94,7 +94,7 @@ public struct Split: Operator {
 
   private func sizes(_ context: InferenceContext, of whole: Dimension, _ count: Int) throws -> [Dimension] {
     if context.optional(1) != nil {
-      guard let sizes = try context.dimensions(1) else { return (0..<count).map { .symbol("\(whole)/piece\($0)") } }
+      guard let sizes = try context.dimensions(1) else { return (0..<count).map { .unknown("piece\($0) of \(whole)") } }
       let total = try sizes.reduce(Dimension.fixed(0)) { try $0 + $1 }
       if sizes.contains(where: { ($0.value ?? 0) < 0 }) || sizes.count < count
         || (total.value != nil && whole.value != nil && total != whole)
@@ -129,7 +129,7 @@ public struct Tile: Operator {
     let input = try context.input(0)
     guard let shape = input.shape else { return [input] }
     guard let repeats = try context.dimensions(1) else {
-      return [TensorType(input.element, shape.map { .symbol("tiled(\($0))") })]
+      return [TensorType(input.element, shape.map { .unknown("tiled(\($0))") })]
     }
     guard repeats.count == shape.count, repeats.allSatisfy({ ($0.value ?? 0) >= 0 }) else {
       throw LigatureError(
@@ -178,7 +178,7 @@ public struct Pad: Operator {
     guard let shape = input.shape else { return [input] }
     let axes = context.optional(3) == nil ? nil : try context.integers(3)
     guard let pads = try context.integers(1), axes != nil || context.optional(3) == nil else {
-      return [TensorType(input.element, shape.map { .symbol("padded(\($0))") })]
+      return [TensorType(input.element, shape.map { .unknown("padded(\($0))") })]
     }
     let (begin, end) = try Pad.ends(pads: pads, axes: axes, rank: shape.count)
     let result = try shape.indices.map { axis -> Dimension in

@@ -18,7 +18,7 @@ extension OperatorSet {
     FusedMatMul.self, FusedElementwise.self, FusedAttention.self,
     BatchNormalization.self, LayerNormalization.self, InstanceNormalization.self,
     Softmax.self, BinaryCrossEntropy.self,
-    Resize.self, GridSample.self, RoiAlign.self,
+    Resize.self, ResizeAdd.self, GridSample.self, RoiAlign.self,
     Gather.self, GatherElements.self, GatherND.self, Slice.self, Scatter.self, OneHot.self, Trilu.self,
     TopK.self, LargestMask.self, NonZero.self, NonMaxSuppression.self, Compress.self, Unique.self,
     ReluGradient.self, SumTo.self, SliceGradient.self, ConvWeightGradient.self, ConvInputGradient.self,

@@ -140,7 +140,7 @@ func expectChannels(_ x: TensorType, _ parameters: [TensorType]) throws {
   if let rank = x.rank, rank < 2 { throw LigatureError(.rank, "takes [N, C, …], not \(x)") }
   for parameter in parameters {
     try expect(parameter.element, in: .floats, "a parameter")
-    let wanted = TensorType(.undefined, [x.shape?[1] ?? .symbol("C")])
+    let wanted = TensorType(.undefined, [x.shape?[1] ?? .unknown("C")])
     guard parameter.isCompatible(with: wanted) else {
       throw LigatureError(.shape, "a parameter is \(parameter), but must have one value for each channel of \(x)")
     }

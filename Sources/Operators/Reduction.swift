@@ -60,7 +60,7 @@ public struct Reduce: Operator {
     let axes = context.optional(1) == nil ? [] : try context.integers(1)
     guard let axes else {
       guard keepsDimensions else { return [TensorType(input.element, nil)] }
-      return [TensorType(input.element, shape.map { .symbol("reduced(\($0))") })]
+      return [TensorType(input.element, shape.map { .unknown("reduced(\($0))") })]
     }
     let reduced = try reducedAxes(axes, rank: shape.count)
     let result = zip(shape, reduced).compactMap { dimension, reduced -> Dimension? in

@@ -80,7 +80,7 @@ public struct Resize: Operator {
       }
       for (axis, size) in zip(axes, sizes) {
         guard (size.value ?? 1) >= 0 else { throw LigatureError(.shape, "the size \(size) is negative") }
-        result[axis] = aspectRatio == .stretch ? size : .symbol("resized(\(shape[axis]))")
+        result[axis] = aspectRatio == .stretch ? size : .unknown("resized(\(shape[axis]))")
       }
       if aspectRatio != .stretch, let known = try geometry(context, shape) {
         for axis in known { result[axis.axis] = .fixed(axis.output) }
@@ -113,7 +113,7 @@ public struct Resize: Operator {
   }
 
   private func unknown(_ shape: [Dimension], _ axes: [Int]) -> [Dimension] {
-    shape.enumerated().map { axes.contains($0) ? .symbol("resized(\($1))") : $1 }
+    shape.enumerated().map { axes.contains($0) ? .unknown("resized(\($1))") : $1 }
   }
 
   /// Whether an optional input is there; exporters leave it out by name, or give an empty tensor.

@@ -36,7 +36,7 @@ public struct TopK: Operator {
         throw LigatureError(.numeric, "k is \(count), but the axis has \(shape[axis]) elements")
       }
     }
-    shape[axis] = wanted ?? .symbol("top(\(shape[axis]))")
+    shape[axis] = wanted ?? .unknown("top(\(shape[axis]))")
     return [TensorType(input.element, shape), TensorType(.int64, shape)]
   }
 }
@@ -77,7 +77,7 @@ public struct NonZero: Operator {
   public func inferTypes(_ context: InferenceContext) throws -> [TensorType] {
     try context.expectInputs(1...1)
     let rank = try context.input(0).rank
-    return [TensorType(.int64, [rank.map(Dimension.fixed) ?? "rank", "found"])]
+    return [TensorType(.int64, [rank.map(Dimension.fixed) ?? .unknown("rank"), .unknown("found")])]
   }
   public var traits: Traits { .hasDataDependentShape }
 }
@@ -107,7 +107,7 @@ public struct NonMaxSuppression: Operator {
         throw LigatureError(.rank, "input \(index) must have 3 dimensions, not \(type)")
       }
     }
-    return [TensorType(.int64, ["found", 3])]
+    return [TensorType(.int64, [.unknown("found"), 3])]
   }
   public var traits: Traits { .hasDataDependentShape }
 }
@@ -129,9 +129,9 @@ public struct Compress: Operator {
     try context.expectInputs(2...2)
     let input = try context.input(0)
     try expect(try context.input(1).element, in: [.bool], "the condition")
-    guard let axis else { return [TensorType(input.element, ["kept"])] }
+    guard let axis else { return [TensorType(input.element, [.unknown("kept")])] }
     guard var shape = input.shape else { return [input] }
-    shape[try normalizedAxis(axis, rank: shape.count)] = "kept"
+    shape[try normalizedAxis(axis, rank: shape.count)] = .unknown("kept")
     return [TensorType(input.element, shape)]
   }
   public var traits: Traits { .hasDataDependentShape }
@@ -160,15 +160,15 @@ public struct Unique: Operator {
   public func inferTypes(_ context: InferenceContext) throws -> [TensorType] {
     try context.expectInputs(1...1)
     let input = try context.input(0)
-    let found = TensorType(.int64, ["unique"])
+    let found = TensorType(.int64, [.unknown("unique")])
     guard let axis else {
-      let count = try input.shape.map { try product($0) } ?? "elements"
-      return [TensorType(input.element, ["unique"]), found, TensorType(.int64, [count]), found]
+      let count = try input.shape.map { try product($0) } ?? .unknown("elements")
+      return [TensorType(input.element, [.unknown("unique")]), found, TensorType(.int64, [count]), found]
     }
-    guard var shape = input.shape else { return [input, found, TensorType(.int64, ["slices"]), found] }
+    guard var shape = input.shape else { return [input, found, TensorType(.int64, [.unknown("slices")]), found] }
     let place = try normalizedAxis(axis, rank: shape.count)
     let slices = shape[place]
-    shape[place] = "unique"
+    shape[place] = .unknown("unique")
     return [TensorType(input.element, shape), found, TensorType(.int64, [slices]), found]
   }
   public var traits: Traits { .hasDataDependentShape }

@@ -34,7 +34,7 @@ public struct Shape: Operator {
 
   public func inferTypes(_ context: InferenceContext) throws -> [TensorType] {
     try context.expectInputs(1...1)
-    guard let rank = try context.input(0).rank else { return [TensorType(.int64, ["rank"])] }
+    guard let rank = try context.input(0).rank else { return [TensorType(.int64, [.unknown("rank")])] }
     return [TensorType(.int64, sizes: [range(rank: rank).count])]
   }
 
@@ -88,7 +88,7 @@ public struct Reshape: Operator {
       let rank = target.shape?.first?.value
       // A shape of unknown numbers: the rank at least, unless it is hostile.
       guard let rank, rank >= 0, rank <= 64 else { return [TensorType(input.element, nil)] }
-      return [TensorType(input.element, (0..<rank).map { .symbol("reshaped\($0)") })]
+      return [TensorType(input.element, (0..<rank).map { .unknown("reshaped\($0)") })]
     }
     return [TensorType(input.element, try resolve(wanted, input.shape))]
   }
@@ -114,7 +114,7 @@ public struct Reshape: Operator {
       }
     }
     guard let shape else {
-      if let free { result[free] = "reshaped" }
+      if let free { result[free] = .unknown("reshaped") }
       return result
     }
     if let free { result[free] = try rest(of: shape, beside: result) }
@@ -131,7 +131,7 @@ public struct Reshape: Operator {
     var numerator = shape
     var denominator: [Dimension] = []
     for dimension in others where dimension != 1 {
-      if let same = numerator.firstIndex(of: dimension), dimension != 0 {
+      if dimension.isDeterminate, let same = numerator.firstIndex(of: dimension), dimension != 0 {
         numerator.remove(at: same)
       } else {
         denominator.append(dimension)
@@ -226,7 +226,7 @@ public struct Flatten: Operator {
   public func inferTypes(_ context: InferenceContext) throws -> [TensorType] {
     try context.expectInputs(1...1)
     let input = try context.input(0)
-    guard let shape = input.shape else { return [TensorType(input.element, ["flat0", "flat1"])] }
+    guard let shape = input.shape else { return [TensorType(input.element, [.unknown("flat0"), .unknown("flat1")])] }
     let cut = axis == shape.count ? axis : try normalizedAxis(axis, rank: shape.count)
     return [TensorType(input.element, [try product(shape[..<cut]), try product(shape[cut...])])]
   }
@@ -292,7 +292,7 @@ public struct Transpose: Operator {
     try context.expectInputs(1...1)
     let input = try context.input(0)
     guard let shape = input.shape else {
-      return [TensorType(input.element, perm.map { $0.indices.map { .symbol("transposed\($0)") } })]
+      return [TensorType(input.element, perm.map { $0.indices.map { .unknown("transposed\($0)") } })]
     }
     return [TensorType(input.element, try order(rank: shape.count).map { shape[$0] })]
   }

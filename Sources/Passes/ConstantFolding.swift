@@ -11,8 +11,8 @@ public struct ConstantFolding: Pass {
   private let byteLimit: Int
   private let evaluate: Evaluate
 
-  /// - Parameter byteLimit: larger results are left to be computed at run time, so that a small file cannot become
-  ///   a huge graph (`Expand`, `Tile`, `ConstantOfShape` of constants).
+  /// - Parameter byteLimit: once all results together would take more, they are left to be computed at run time, so
+  ///   that a small file cannot become a huge graph (`Expand`, `Tile`, `ConstantOfShape` of constants).
   public init(byteLimit: Int = 64 << 20, evaluate: @escaping Evaluate) {
     self.byteLimit = byteLimit
     self.evaluate = evaluate
@@ -20,16 +20,27 @@ public struct ConstantFolding: Pass {
 
   public func run(_ graph: inout Graph) throws -> [PassNote] {
     var notes: [PassNote] = []
+    var bytesLeft = byteLimit
     for id in graph.order {
       let node = graph[id]
       guard let tensors = constants(node, graph) else { continue }
-      if let reason = try rejection(node, graph) {
+      if let reason = try rejection(node, graph, bytesLeft: bytesLeft) {
         notes.append(PassNote(.rejected, node: node.name, reason))
         continue
       }
-      let results = try evaluate(node.op, tensors, node.outputs.count)
+      let results: [Tensor]
+      do {
+        results = try evaluate(node.op, tensors, node.outputs.count)
+      } catch let error as LigatureError {
+        // Running says so, if it ever comes to that.
+        notes.append(PassNote(.rejected, node: node.name, "it cannot be computed: \(error.message)"))
+        continue
+      }
       for tensor in tensors { tensor?.releaseFilePages() }
-      for case (let output?, let tensor) in zip(node.outputs, results) { try graph.fold(output, to: tensor) }
+      for case (let output?, let tensor) in zip(node.outputs, results) {
+        bytesLeft -= tensor.byteCount
+        try graph.fold(output, to: tensor)
+      }
       try graph.erase(id)
       notes.append(PassNote(.changed, node: node.name, "folded \(node.op.name)"))
     }
@@ -51,7 +62,7 @@ public struct ConstantFolding: Pass {
     return tensors
   }
 
-  private func rejection(_ node: Node, _ graph: Graph) throws -> String? {
+  private func rejection(_ node: Node, _ graph: Graph, bytesLeft: Int) throws -> String? {
     if node.op is Opaque { return "the operator is not known" }
     if !node.op.traits.isDisjoint(with: [.isImpure, .hasDataDependentShape]) {
       return "its result is not fixed by its inputs' types"
@@ -62,6 +73,7 @@ public struct ConstantFolding: Pass {
       guard let sizes = type.sizes, type.element.byteSize > 0 else { return "the size of its result is not known" }
       bytes = try Checked.add(bytes, Checked.byteCount(type.element, sizes))
     }
-    return bytes > byteLimit ? "its result takes \(bytes) bytes, more than the limit of \(byteLimit)" : nil
+    guard bytes > bytesLeft else { return nil }
+    return "its result takes \(bytes) bytes, but of the limit of \(byteLimit) only \(bytesLeft) are left"
   }
 }

@@ -48,7 +48,7 @@ private struct Group {
       for candidate in candidates(graph) where !members.contains(candidate) {
         guard let value = graph[candidate].outputs[0], Group.function(graph[candidate], graph) != nil else { continue }
         guard !graph.isOutput(value), graph.uses(of: value).allSatisfy(members.contains) else { continue }
-        guard graph[value].type == type else {
+        guard graph[value].type.isSurelyEqual(to: type) else {
           reject(candidate, "its shape \(graph[value].type) is not known to be that of \(graph[sink].name)", graph)
           continue
         }

@@ -104,7 +104,8 @@ struct ResidualMatch {
       graph.scalar(other) == nil
     else { return .none }
     let name = graph[next].name
-    guard graph[other].type == graph[output].type, graph[sum].type == graph[output].type else {
+    guard graph[other].type.isSurelyEqual(to: graph[output].type),
+      graph[sum].type.isSurelyEqual(to: graph[output].type) else {
       return .rejected(PassNote(.rejected, node: name, "the shapes of its operands are not known to be the same"))
     }
     if let producer = graph.producer(of: other), let theirs = positions[producer], let ours = positions[id],

@@ -44,7 +44,7 @@ public struct MatMulFusion: Pass {
       bias.element == .float32, bias.count == columns, bias.shape.last == columns
     else { return [] }
     let name = graph[next].name
-    guard graph[sum].type == graph[output].type else {
+    guard graph[sum].type.isSurelyEqual(to: graph[output].type) else {
       return [PassNote(.rejected, node: name, "it changes the shape")]
     }
     let isRow = bias.shape.count == 1

@@ -6,13 +6,13 @@ public protocol Pass: Sendable {
   var name: String { get }
   /// One line for people.
   var summary: String { get }
-  /// Returns what it did; an empty list means that the graph is as before.
+  /// Returns what it did; a list without changes means that the graph is as before.
   func run(_ graph: inout Graph) throws -> [PassNote]
 }
 
 /// One thing that a pass did, or looked at and left, with the reason.
 public struct PassNote: Sendable, Equatable {
-  public enum Kind: String, Sendable { case changed, rejected }
+  public enum Kind: String, Sendable, Codable { case changed, rejected }
   public let kind: Kind
   /// The node that the pattern starts at.
   public let node: String
@@ -25,32 +25,32 @@ public struct PassNote: Sendable, Equatable {
   }
 }
 
-/// What a pass did to a graph.
-public struct PassReport: Sendable {
-  public let pass: String
-  public let nodesBefore: Int
-  public let nodesAfter: Int
-  public let notes: [PassNote]
-
-  public var changed: Bool { notes.contains { $0.kind == .changed } }
+/// What came of a pattern at one node.
+public enum Rewriting: Sendable, Equatable {
+  /// It is not there.
+  case none
+  /// It is there, or nearly, but was left for this reason.
+  case rejected(String)
+  /// It was replaced; the text says by what.
+  case changed(String)
 }
 
-/// Runs passes in order, and compacts the graph at the end.
-public struct PassManager: Sendable {
-  public let passes: [any Pass]
+/// A pass that looks at one node after the other, in topological order, and may change the graph around each.
+public protocol NodePass: Pass {
+  func rewrite(_ id: NodeID, _ graph: inout Graph) throws -> Rewriting
+}
 
-  public init(_ passes: [any Pass]) { self.passes = passes }
-
-  @discardableResult
-  public func run(_ graph: inout Graph) throws -> [PassReport] {
-    var reports: [PassReport] = []
-    for pass in passes {
-      let before = graph.nodeCount
-      let notes = try pass.run(&graph)
-      reports.append(
-        PassReport(pass: pass.name, nodesBefore: before, nodesAfter: graph.nodeCount, notes: notes))
+extension NodePass {
+  public func run(_ graph: inout Graph) throws -> [PassNote] {
+    var notes: [PassNote] = []
+    for id in graph.order where graph.contains(id) {
+      let name = graph[id].name
+      switch try rewrite(id, &graph) {
+      case .none: break
+      case .rejected(let reason): notes.append(PassNote(.rejected, node: name, reason))
+      case .changed(let what): notes.append(PassNote(.changed, node: name, what))
+      }
     }
-    try graph.compact()
-    return reports
+    return notes
   }
 }

@@ -17,6 +17,7 @@ struct Ligature: ParsableCommand {
     subcommands: [
       ReadCommand.self,
       InspectCommand.self,
+      OptimizeCommand.self,
       RunCommand.self,
       VerifyCommand.self,
       BenchCommand.self,

@@ -109,6 +109,26 @@ private struct Plus: Operator {
     #expect(try Dimension.fixed(-7).dividedRoundingDown(by: 2) == -4)
   }
 
+  /// What a quotient multiplies is not what a product is divided by.
+  @Test func differentExpressionsAreSpeltDifferently() throws {
+    let height: Dimension = "H"
+    let width: Dimension = "W"
+    #expect(try 2 * height.dividedRoundingDown(by: 2) != (2 * height).dividedRoundingDown(by: 2))
+    #expect(try height.dividedRoundingDown(by: 2 * width) != height.dividedRoundingDown(by: 2) * width)
+    #expect(try height.dividedRoundingDown(by: width.dividedRoundingDown(by: 2)) != "H/W/2")
+  }
+
+  /// Two sizes that only values tell may be spelt alike.
+  @Test func unknownSizesAreNeverTheSame() throws {
+    let size = Dimension.unknown("found")
+    #expect(Dimension.symbol("H").isDeterminate && Dimension.fixed(3).isDeterminate && !size.isDeterminate)
+    #expect(try size - size != 0)
+    #expect(try size.dividedRoundingDown(by: size) != 1)
+    var sum = size
+    for number in 1...20 { sum = try sum * .symbol("number\(number)") + "H" }
+    #expect(!sum.isDeterminate)
+  }
+
   @Test func hostileSizesAreErrors() {
     #expect(throws: LigatureError.self) { try Dimension.fixed(5).windows(kernel: 0, stride: 1) }
     #expect(throws: LigatureError.self) { try Dimension.fixed(5).windows(kernel: 3, stride: 0) }

@@ -5,7 +5,7 @@ import Testing
 /// `LIGATURE_RECORD=1 swift test --filter HelpTests` writes the files anew.
 @Suite(.serialized) struct HelpTests {
   @Test(arguments: [
-    "", "read", "inspect", "run", "verify", "bench", "annotate", "architectures", "export", "convert", "train",
+    "", "read", "inspect", "optimize", "run", "verify", "bench", "annotate", "architectures", "export", "convert", "train",
     "evaluate", "synthesize", "synthesize words", "synthesize pages",
   ])
   func help(_ command: String) throws {

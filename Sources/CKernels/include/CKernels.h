@@ -34,6 +34,7 @@
 #include "recurrent_gradient.h"
 #include "reduce.h"
 #include "resize.h"
+#include "resize_add.h"
 #include "roi_align.h"
 #include "selection.h"
 #include "strided_sum.h"

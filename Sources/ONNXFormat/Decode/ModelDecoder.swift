@@ -94,11 +94,11 @@ extension WireType {
         "'\(name)' has the element type \(code), which Ligature does not know; export the model with "
           + "float32, float16 or integers of 8 to 64 bits")
     }
-    // Equal symbols mean equal sizes, but "?" is written for every size that an exporter did not know.
+    // Equal symbols mean equal sizes, but "?" and "None" are written for every size that an exporter did not know.
     let dimensions = shape?.enumerated().map { axis, dimension -> Dimension in
       switch dimension {
       case .size(let size) where size >= 0: .fixed(size)
-      case .symbol(let symbol) where symbol != "?": .symbol(symbol)
+      case .symbol(let symbol) where symbol != "?" && symbol != "None": .symbol(symbol)
       default: .symbol("\(name).\(axis)")
       }
     }

@@ -43,7 +43,7 @@ struct ShapeOptions: ParsableArguments {
 
   /// The sizes of every input: as given, where the graph leaves them open by default.
   func sizes(for graph: Graph, recipe: [Int]?) throws -> [[Int]] {
-    var given = try parse()
+    var given = try ShapeOptions.parse(shapes)
     let sizes = try graph.inputs.map { id -> [Int] in
       let value = graph[id]
       if let sizes = given.removeValue(forKey: value.name) { return sizes }
@@ -56,7 +56,8 @@ struct ShapeOptions: ParsableArguments {
     return sizes
   }
 
-  private func parse() throws -> [String: [Int]] {
+  /// Sizes by the names of inputs.
+  static func parse(_ shapes: [String]) throws -> [String: [Int]] {
     var result: [String: [Int]] = [:]
     for text in shapes {
       let parts = text.split(separator: "=", maxSplits: 1)

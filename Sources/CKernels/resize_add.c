@@ -1,0 +1,54 @@
+#include "resize_add.h"
+
+#include "isa.h"
+
+#define LIG_ISA scalar
+#include "resize_add_loops.h"
+#undef LIG_ISA
+#if LIG_X86
+#pragma clang attribute push(LIG_AVX2, apply_to = function)
+#define LIG_ISA avx2
+#include "resize_add_loops.h"
+#undef LIG_ISA
+#pragma clang attribute pop
+#pragma clang attribute push(LIG_AVX512, apply_to = function)
+#define LIG_ISA avx512
+#include "resize_add_loops.h"
+#undef LIG_ISA
+#pragma clang attribute pop
+#endif
+
+typedef struct {
+  void (*row)(const float *x, const float *y, float *out, long width, long repeat, const int *columns);
+  const float *x, *y;
+  float *out;
+  long in_height, in_width, height, width, repeat, total, per_task;
+  const int *rows, *columns;
+} resize_add_job;
+
+static void resize_add_task(void *context, long index, int worker) {
+  (void)worker;
+  const resize_add_job *work = context;
+  long first = index * work->per_task, end = lig_min(first + work->per_task, work->total);
+  for (long at = first; at < end; at++) {
+    long from = at / work->height * work->in_height + work->rows[at % work->height];
+    work->row(
+      work->x + from * work->in_width, work->y + at * work->width, work->out + at * work->width, work->width,
+      work->repeat, work->columns);
+  }
+}
+
+void lig_resize_add(
+  const float *x, const float *y, float *out, long planes, long in_height, long in_width, long height, long width,
+  const int *rows, const int *columns, lig_pool *pool
+) {
+  if (planes == 0 || height == 0 || width == 0) return;
+  resize_add_job work = {
+    LIG_PICK(add_row), x, y, out, in_height, in_width, height, width, 0, planes * height, 1, rows, columns};
+  work.repeat = in_width > 0 && width % in_width == 0 ? width / in_width : 0;
+  for (long j = 0; j < width && work.repeat; j++) {
+    if (columns[j] != j / work.repeat) work.repeat = 0;
+  }
+  work.per_task = lig_max(1, LIG_GRAIN / width);
+  lig_parallel(pool, lig_tiles(work.total, work.per_task), resize_add_task, &work);
+}

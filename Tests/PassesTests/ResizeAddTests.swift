@@ -1,0 +1,80 @@
+import GraphIR
+import Operators
+import Passes
+import TensorCore
+import Testing
+
+@Suite struct ResizeAddTests {
+  private let passes: [any Pass] = [ResizeAddFusion(), DeadCode()]
+  private func resized(
+    _ x: ValueID, _ scales: [Float], _ builder: inout GraphBuilder, _ attributes: [String: Attribute] = [:]
+  ) throws -> ValueID {
+    let constant = try builder.graph.addConstant(builder.path("scales"), Tensor(scales, [scales.count]))
+    return try builder.node("Resize", [x, nil, constant], attributes)
+  }
+
+  @Test func upsampledImagesAreAdded() throws {
+    let floor: [String: Attribute] = [
+      "coordinate_transformation_mode": .string("asymmetric"), "nearest_mode": .string("floor"),
+    ]
+    for (scales, attributes) in [
+      ([1, 1, 2, 2], [:]), ([1, 1, 2, 2], floor), ([1, 1, 3, 1], floor), ([1, 1, 1, 4], [:]),
+      ([1, 1, 1.5, 2.5], floor),
+    ] as [([Float], [String: Attribute])] {
+      var builder = GraphBuilder()
+      let x = try builder.input([2, 3, 4, 10])
+      let image = try resized(x, scales, &builder, attributes)
+      let shape = builder.type(image).sizes ?? []
+      let other = try builder.node("Relu", [try builder.input(shape.map(Dimension.fixed), "other")])
+      try builder.graph.addOutput(try builder.node("Add", [other, image]))
+      let inputs = [[try numbers([2, 3, 4, 10]), try numbers(shape, seed: 4)]]
+      let (graph, notes) = try checked(builder.graph, passes, inputs, tolerance: 0)
+      #expect(graph.types == ["Relu", "ResizeAdd"] && notes.change(with: "upsamples"))
+    }
+  }
+
+  /// As MMOCR's FPNC has it: to the size of the finer level, whatever that is.
+  @Test func sizesOfTheOther() throws {
+    var builder = GraphBuilder()
+    let fine = try builder.input(["N", 2, "H", "W"], "fine")
+    let coarse = try builder.node(
+      "MaxPool", [fine], ["kernel_shape": .ints([2, 2]), "strides": .ints([2, 2]), "ceil_mode": .int(1)])
+    let image = try builder.node("Resize", [coarse, nil, nil, try builder.node("Shape", [fine])])
+    try builder.graph.addOutput(try builder.node("Add", [fine, image]))
+    let inputs = [[try numbers([1, 2, 5, 7])], [try numbers([2, 2, 4, 6])]]
+    let (graph, _) = try checked(builder.graph, passes, inputs, tolerance: 0)
+    #expect(graph.types.sorted() == ["MaxPool", "ResizeAdd", "Shape"])
+  }
+
+  @Test func whatStays() throws {
+    var builder = GraphBuilder()
+    let x = try builder.input(["N", 2, "H", "W"])
+    let y = try builder.input(["M", 2, "I", "J"], "y")
+    func sum(_ image: ValueID, _ other: ValueID) throws {
+      try builder.graph.addOutput(try builder.node("Add", [image, other]))
+    }
+    try sum(resized(x, [1, 1, 2, 2], &builder), y)
+    let twice = try resized(x, [1, 1, 2, 2], &builder)
+    try sum(twice, try builder.node("Relu", [twice]))
+    let smooth = try resized(x, [1, 1, 2, 2], &builder, ["mode": .string("linear")])
+    try sum(smooth, try builder.node("Relu", [try resized(x, [1, 1, 2, 2], &builder)]))
+    let inputs = [[try numbers([1, 2, 2, 3]), try numbers([1, 2, 4, 6])]]
+    let (graph, notes) = try checked(builder.graph, passes, inputs, tolerance: 0)
+    #expect(notes.changes.isEmpty && graph.nodeCount == builder.graph.nodeCount)
+    for reason in ["not known to be images of one size", "read by others", "not take nearest neighbours"] {
+      #expect(notes.rejection(with: reason), "\(reason)")
+    }
+  }
+
+  @Test func hostile() throws {
+    var builder = GraphBuilder()
+    let x = try builder.input([1, 2, 4, 4])
+    let scales = try builder.graph.addConstant("scales", Tensor([1, 1, 2, 2] as [Float], [4]))
+    let op = try #require(
+      try OperatorSet.standard.decode(OperatorName("ResizeAdd", domain: "ligature"), Attributes()))
+    #expect(throws: LigatureError.self) { try builder.append(op, [x, x, scales]) }
+    #expect(throws: LigatureError.self) {
+      try OperatorSet.standard.decode(op.name, Attributes(["mode": .string("linear")]))
+    }
+  }
+}
