@@ -129,6 +129,9 @@ let package = Package(
       name: "training-bench",
       dependencies: ["Architectures", "GraphIR", "Operators", "Runtime", "TensorCore", "Training"],
       path: "Tests/Performance/TrainingBench", swiftSettings: swiftSettings),
+    .executableTarget(
+      name: "memory-soak", dependencies: ["GraphIR", "ONNXFormat", "Operators", "Runtime", "TensorCore"],
+      path: "Tests/Performance/MemorySoak", swiftSettings: swiftSettings),
     // Tests
     module(
       "TestSupport", path: "Tests/TestSupport/TestSupport",
@@ -139,7 +142,7 @@ let package = Package(
     tests("AutodiffTests", ["Autodiff", "CKernels", "GraphIR", "Operators", "Runtime", "TensorCore", "TestSupport"]),
     tests("TensorCoreTests", ["TensorCore"]),
     tests("GraphIRTests", ["GraphIR", "TensorCore"]),
-    tests("RuntimeTests", ["CAllocationCounter", "GraphIR", "Kernels", "Runtime", "TensorCore"]),
+    tests("RuntimeTests", ["CAllocationCounter", "GraphIR", "Kernels", "Operators", "Runtime", "TensorCore"]),
     tests(
       "TrainingTests",
       ["CKernels", "GraphIR", "ONNXFormat", "Operators", "Runtime", "TensorCore", "TestSupport", "Training"]),

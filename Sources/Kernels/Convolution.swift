@@ -22,10 +22,11 @@ enum ConvolutionKernels {
     plan.activation = activation(op.activation)
     // Weights that training changes. Recorded ones keep to the order of sums that the definition has.
     plan.allows_winograd = w.constant == nil ? 1 : 0
+    plan.saves_memory = context.savesMemory ? 1 : 0
     unsafe lig_conv_prepare(&plan)
     let settled = plan
     let weights = try unsafe PackedWeights(
-      w, context, form: "conv \(plan.algorithm.rawValue) \(plan.isa) \(plan.groups)",
+      w, context, form: "conv \(packing(plan)) \(plan.isa) \(plan.groups)",
       count: unsafe lig_conv_packed_count(&plan)
     ) { pool, from, to in
       unsafe withUnsafePointer(to: settled) { unsafe lig_conv_pack($0, pool, from, to) }
@@ -38,6 +39,14 @@ enum ConvolutionKernels {
           $0, memory.pool, memory.read(x), packed, memory.read(bias), memory.read(residual), memory.write(y),
           memory.workspace + weights.workspace)
       }
+    }
+  }
+
+  /// Algorithms that read the same packed weights, under one name: sizes choose among them, plans share the weights.
+  private static func packing(_ plan: lig_conv) -> String {
+    switch plan.algorithm {
+    case LIG_CONV_POINTWISE, LIG_CONV_IM2COL, LIG_CONV_SHIFTED: "panels"
+    default: "\(plan.algorithm.rawValue)"
     }
   }
 

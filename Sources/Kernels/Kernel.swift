@@ -27,8 +27,8 @@ public struct Operand: Sendable {
 
 /// The addresses that a step computes with, settled before the first step runs.
 ///
-/// Inputs and outputs of a step never overlap, unless the operator's traits allow it, and are aligned to 64 bytes
-/// (constants to their element).
+/// Inputs and outputs of a step never overlap, unless the operator's traits allow it. Each is aligned to its element;
+/// those that lie in a block of their own, to 64 bytes.
 @safe public struct StepMemory: @unchecked Sendable {
   private let addresses: UnsafePointer<UnsafeMutableRawPointer>
   /// The workspace of the step that runs, as large as it asked for; aligned to 64 bytes.
@@ -90,12 +90,17 @@ public struct KernelContext: Sendable {
   public let threads: Int
   /// Weights packed for this machine, shared by all plans of a session.
   public let packed: PackedConstants
+  /// A small workspace matters more than time. Kernels must compute the same bits in any case.
+  public let savesMemory: Bool
 
-  public init(inputs: [Operand?], outputs: [Operand?], threads: Int, packed: PackedConstants) {
+  public init(
+    inputs: [Operand?], outputs: [Operand?], threads: Int, packed: PackedConstants, savesMemory: Bool = false
+  ) {
     self.inputs = inputs
     self.outputs = outputs
     self.threads = threads
     self.packed = packed
+    self.savesMemory = savesMemory
   }
 
   /// An input that must be there.
@@ -135,11 +140,20 @@ public final class PackedConstants: Sendable {
     let packed: Tensor
   }
   private let entries = Mutex<[Key: Entry]>([:])
+  /// Who keeps what outlives this.
+  private let lasting: (constants: PackedConstants, has: @Sendable (Tensor) -> Bool)?
 
-  public init() {}
+  public init() { lasting = nil }
+
+  /// For one plan: constants of the graph are kept where all plans find them, others (those that follow from the sizes
+  /// of inputs) go with the plan.
+  package init(lasting: PackedConstants, for isLasting: @escaping @Sendable (Tensor) -> Bool) {
+    self.lasting = (lasting, isLasting)
+  }
 
   /// - Parameter form: names the packing with everything that it depends on.
   public func tensor(_ source: Tensor, form: String, make: () throws -> Tensor) throws -> Tensor {
+    if let lasting, lasting.has(source) { return try lasting.constants.tensor(source, form: form, make: make) }
     let key = Key(storage: ObjectIdentifier(source.storage), byteOffset: source.byteOffset, form: form)
     if let known = entries.withLock({ $0[key]?.packed }) { return known }
     let packed = try make()

@@ -6,7 +6,6 @@ package import TensorCore
 package struct Evaluator: Sendable {
   package let kernels: KernelTable
   package let pool: ThreadPool
-  package let packed = PackedConstants()
   /// The most bytes that the outputs and the workspace may take together.
   package let byteLimit: Int
 
@@ -22,7 +21,7 @@ package struct Evaluator: Sendable {
       try tensor.map { try Operand(element: $0.element, shape: $0.shape, constant: $0, slot: index) }
     }
     if op.traits.contains(.hasDataDependentShape) {
-      let context = KernelContext(inputs: operands, outputs: [], threads: pool.threads, packed: packed)
+      let context = KernelContext(inputs: operands, outputs: [], threads: pool.threads, packed: PackedConstants())
       return try kernels.evaluate(op, inputs, context)
     }
     let known = InferenceContext(
@@ -35,7 +34,7 @@ package struct Evaluator: Sendable {
       return try Operand(element: type.element, shape: sizes, constant: nil, slot: inputs.count + index)
     }
     let step = try kernels.prepare(
-      op, KernelContext(inputs: operands, outputs: outputs, threads: pool.threads, packed: packed))
+      op, KernelContext(inputs: operands, outputs: outputs, threads: pool.threads, packed: PackedConstants()))
     return try run(step, inputs: inputs, outputs: outputs)
   }
 
