@@ -131,6 +131,9 @@ let package = Package(
       name: "training-bench",
       dependencies: ["Architectures", "GraphIR", "Operators", "Runtime", "TensorCore", "Training"],
       path: "Tests/Performance/TrainingBench", swiftSettings: swiftSettings),
+    .executableTarget(
+      name: "memory-soak", dependencies: ["GraphIR", "ONNXFormat", "Operators", "Runtime", "TensorCore"],
+      path: "Tests/Performance/MemorySoak", swiftSettings: swiftSettings),
     // Tests
     module(
       "TestSupport", path: "Tests/TestSupport/TestSupport",

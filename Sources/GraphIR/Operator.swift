@@ -37,6 +37,17 @@ public protocol Operator: Sendable {
   /// The inputs whose place an output may take if sizes agree and nobody else needs them: the kernel reads there
   /// whatever it needs before it writes. By default what the traits say of the first output.
   func reusableInputs(output: Int) -> [Int]
+  /// How the bytes of the results lie in those of the operands, where running would only copy them in one stretch:
+  /// then a plan may place tensors so that nothing has to run. Asked for types whose sizes are all known.
+  func sharedBytes(_ context: InferenceContext, outputs: [TensorType]) throws -> SharedBytes?
+}
+
+/// Results that are stretches of an operand's bytes, or the other way round.
+public enum SharedBytes: Sendable, Equatable {
+  /// Result i is what input 0 holds from that byte on.
+  case pieces([Int])
+  /// The first result is the inputs, one after the other.
+  case joined
 }
 
 extension Operator {
@@ -46,6 +57,9 @@ extension Operator {
   public func reusableInputs(output: Int) -> [Int] {
     guard output == 0 else { return [] }
     return (traits.contains(.canReuseInput0) ? [0] : []) + (traits.contains(.canReuseInput1) ? [1] : [])
+  }
+  public func sharedBytes(_ context: InferenceContext, outputs: [TensorType]) throws -> SharedBytes? {
+    traits.contains(.isView) ? .pieces([0]) : nil
   }
 }
 

@@ -21,10 +21,11 @@ enum ConvolutionKernels {
     var plan = geometry.plan(input: x.shape, output: y.shape, groups: op.window.group)
     plan.activation = fused(op.epilogue)
     plan.allows_winograd = allowsWinograd(w, context)
+    plan.saves_memory = context.savesMemory ? 1 : 0
     unsafe lig_conv_prepare(&plan)
     let settled = plan
     let weights = try unsafe PackedWeights(
-      w, context, form: "conv \(plan.algorithm.rawValue) \(plan.isa) \(plan.groups)",
+      w, context, form: "conv \(packing(plan)) \(plan.isa) \(plan.groups)",
       count: unsafe lig_conv_packed_count(&plan)
     ) { pool, from, to in
       unsafe withUnsafePointer(to: settled) { unsafe lig_conv_pack($0, pool, from, to) }
@@ -43,6 +44,14 @@ enum ConvolutionKernels {
   /// Weights that training changes, and constant ones unless sums must keep to the order of the definition.
   private static func allowsWinograd(_ weights: Operand, _ context: KernelContext) -> Int32 {
     weights.constant == nil || context.precision != .strict ? 1 : 0
+  }
+
+  /// Algorithms that read the same packed weights, under one name: sizes choose among them, plans share the weights.
+  private static func packing(_ plan: lig_conv) -> String {
+    switch plan.algorithm {
+    case LIG_CONV_POINTWISE, LIG_CONV_IM2COL, LIG_CONV_SHIFTED: "panels"
+    default: "\(plan.algorithm.rawValue)"
+    }
   }
 
   private static func prepareTransposed(_ op: ConvTranspose, _ context: KernelContext) throws -> Step {

@@ -27,8 +27,8 @@ public struct Operand: Sendable {
 
 /// The addresses that a step computes with, settled before the first step runs.
 ///
-/// Inputs and outputs of a step never overlap, unless the operator's traits allow it, and are aligned to 64 bytes
-/// (constants to their element, but for large floats that a file has at any address).
+/// Inputs and outputs of a step never overlap, unless the operator's traits allow it. Each is aligned to its element
+/// (but for large constants, which a file has at any address); those that lie in a block of their own, to 64 bytes.
 @safe public struct StepMemory: @unchecked Sendable {
   private let addresses: UnsafePointer<UnsafeMutableRawPointer>
   /// The workspace of the step that runs, as large as it asked for; aligned to 64 bytes.
@@ -94,10 +94,12 @@ public struct KernelContext: Sendable {
   public let pool: ThreadPool?
   /// How exactly convolutions and matrix products with constant weights are wanted.
   public let precision: Precision
+  /// A small workspace matters more than time. Kernels must compute the same bits in any case.
+  public let savesMemory: Bool
 
   public init(
     inputs: [Operand?], outputs: [Operand?], threads: Int, packed: PackedConstants, pool: ThreadPool? = nil,
-    precision: Precision = .strict
+    precision: Precision = .strict, savesMemory: Bool = false
   ) {
     self.inputs = inputs
     self.outputs = outputs
@@ -105,6 +107,7 @@ public struct KernelContext: Sendable {
     self.packed = packed
     self.pool = pool
     self.precision = precision
+    self.savesMemory = savesMemory
   }
 
   /// An input that must be there.

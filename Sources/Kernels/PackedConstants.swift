@@ -29,8 +29,16 @@ public final class PackedConstants: Sendable {
     var made = 0
   }
   private let state = Mutex(State())
+  /// Who keeps what outlives this.
+  private let lasting: (constants: PackedConstants, has: @Sendable (Tensor) -> Bool)?
 
-  public init() {}
+  public init() { lasting = nil }
+
+  /// For one plan: constants of the graph are kept where all plans find them, others (those that follow from the sizes
+  /// of inputs) go with the plan.
+  package init(lasting: PackedConstants, for isLasting: @escaping @Sendable (Tensor) -> Bool) {
+    self.lasting = (lasting, isLasting)
+  }
 
   /// What a constant was packed to, as a cache keeps it.
   package struct Packed: Sendable {
@@ -72,6 +80,9 @@ public final class PackedConstants: Sendable {
     _ source: Tensor, form: String, _ element: ElementType, _ shape: [Int],
     filledBy fill: (UnsafeMutableRawBufferPointer) throws -> Void
   ) throws -> Tensor {
+    if let lasting, lasting.has(source) {
+      return try lasting.constants.tensor(source, form: form, element, shape, filledBy: fill)
+    }
     let key = Key(source, form)
     // What was restored comes from a file: kernels rely on the size.
     if let known = state.withLock({ $0.entries[key]?.packed }), known.element == element, known.shape == shape {

@@ -38,6 +38,17 @@ public struct Gather: Operator {
       return values[place]
     }
   }
+
+  public func sharedBytes(_ context: InferenceContext, outputs: [TensorType]) throws -> SharedBytes? {
+    let data = try context.input(0)
+    guard let shape = data.sizes, let indices = try context.constant(1)?.integers(), indices.count == 1 else {
+      return nil
+    }
+    let axis = try normalizedAxis(axis, rank: shape.count)
+    let place = indices[0] < 0 ? indices[0] + shape[axis] : indices[0]
+    guard (0..<shape[axis]).contains(place), isOutermost(axis, of: shape) else { return nil }
+    return .pieces([place * (try byteStride(axis, of: data))])
+  }
 }
 
 /// `data […], indices […] → […]` of the indices' shape: one element each, by its place along `axis`.
@@ -232,6 +243,26 @@ public struct Slice: Operator {
     guard axes != nil || context.optional(3) == nil, steps != nil || context.optional(4) == nil else { return nil }
     let piece = try Slice.pieces([values.count], starts: starts, ends: ends, axes: axes, steps: steps)[0]
     return (0..<piece.count).map { values[piece.start + $0 * piece.step] }
+  }
+
+  public func sharedBytes(_ context: InferenceContext, outputs: [TensorType]) throws -> SharedBytes? {
+    let input = try context.input(0)
+    guard let shape = input.sizes, let starts = try context.constant(1)?.integers(),
+      let ends = try context.constant(2)?.integers(), !shape.contains(0)
+    else { return nil }
+    let pieces = try Slice.pieces(
+      shape, starts: starts, ends: ends, axes: context.constant(3)?.integers(), steps: context.constant(4)?.integers())
+    guard pieces.allSatisfy({ $0.step == 1 && $0.count > 0 }) else { return nil }
+    // Only the outermost axis of more than one index may be cut: the rest is taken whole.
+    guard let cut = pieces.indices.first(where: { pieces[$0].count > 1 || shape[$0] > 1 }) else { return .pieces([0]) }
+    var offset = 0
+    for axis in cut..<shape.count {
+      offset += pieces[axis].start * (try byteStride(axis, of: input))
+      // Further in, an axis may be cut only where all before it were cut down to one.
+      let outer = pieces[..<axis].allSatisfy { $0.count == 1 }
+      guard pieces[axis].count == shape[axis] || outer else { return nil }
+    }
+    return .pieces([offset])
   }
 }
 

@@ -52,6 +52,19 @@ public struct Concat: Operator {
     }
     return result
   }
+
+  public func sharedBytes(_ context: InferenceContext, outputs: [TensorType]) throws -> SharedBytes? {
+    guard let shape = outputs.first?.sizes else { return nil }
+    return isOutermost(try normalizedAxis(axis, rank: shape.count), of: shape) ? .joined : nil
+  }
+}
+
+/// Whether nothing but ones lies outside of an axis: what is cut along it lies in one stretch.
+func isOutermost(_ axis: Int, of shape: [Int]) -> Bool { shape[..<axis].allSatisfy { $0 == 1 } }
+
+/// The bytes of one index of an axis, with all that lies inside it.
+func byteStride(_ axis: Int, of type: TensorType) throws -> Int {
+  try Checked.byteCount(type.element, Array((type.sizes ?? [])[(axis + 1)...]))
 }
 
 /// `[…, n, …], sizes? int64 [k] → […, nᵢ, …] × k` along `axis`: pieces of those sizes, or of equal ones but the last.
@@ -113,6 +126,20 @@ public struct Split: Operator {
     }
     let each = (size + parts - 1) / parts
     return (0..<parts).map { .fixed(max(0, min(each, size - each * $0))) }
+  }
+
+  public func sharedBytes(_ context: InferenceContext, outputs: [TensorType]) throws -> SharedBytes? {
+    let input = try context.input(0)
+    guard let shape = input.sizes else { return nil }
+    let axis = try normalizedAxis(axis, rank: shape.count)
+    guard isOutermost(axis, of: shape) else { return nil }
+    let each = try byteStride(axis, of: input)
+    var offset = 0
+    return .pieces(
+      outputs.prefix(context.outputCount).map { type in
+        defer { offset += (type.sizes?[axis] ?? 0) * each }
+        return offset
+      })
   }
 }
 

@@ -298,4 +298,11 @@ public struct Transpose: Operator {
   }
 
   public func inferContents(_ context: InferenceContext) throws -> [Dimension]? { try context.dimensions(0) }
+
+  /// Nothing moves where only axes of one index change places.
+  public func sharedBytes(_ context: InferenceContext, outputs: [TensorType]) throws -> SharedBytes? {
+    guard let shape = try context.input(0).sizes else { return nil }
+    let moved = try order(rank: shape.count).filter { shape[$0] != 1 }
+    return moved == moved.sorted() ? .pieces([0]) : nil
+  }
 }

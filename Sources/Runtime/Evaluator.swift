@@ -6,7 +6,6 @@ package import TensorCore
 package struct Evaluator: Sendable {
   package let kernels: KernelTable
   package let pool: ThreadPool
-  package let packed = PackedConstants()
   /// The most bytes that the outputs and the workspace may take together.
   package let byteLimit: Int
   package let precision: Precision
@@ -25,7 +24,7 @@ package struct Evaluator: Sendable {
     }
     if op.traits.contains(.hasDataDependentShape) {
       let context = KernelContext(
-        inputs: operands, outputs: [], threads: pool.threads, packed: packed, precision: precision)
+        inputs: operands, outputs: [], threads: pool.threads, packed: PackedConstants(), precision: precision)
       return try kernels.evaluate(op, inputs, context)
     }
     let known = InferenceContext(
@@ -40,7 +39,8 @@ package struct Evaluator: Sendable {
     let step = try kernels.prepare(
       op,
       KernelContext(
-        inputs: operands, outputs: outputs, threads: pool.threads, packed: packed, pool: pool, precision: precision))
+        inputs: operands, outputs: outputs, threads: pool.threads, packed: PackedConstants(), pool: pool,
+        precision: precision))
     return try run(step, inputs: inputs, outputs: outputs)
   }
 

@@ -10,8 +10,8 @@ import TensorCore
   /// Where a slot's address comes from.
   enum Place {
     case arena(offset: Int)
-    case constant(Tensor)
-    case entry(Int)
+    case constant(Tensor, offset: Int)
+    case entry(Int, offset: Int)
     case state(Int)
   }
   struct PlannedStep {
@@ -54,12 +54,15 @@ import TensorCore
   let tail: Tail?
   let memory: MemoryUse
   let cost: Cost
+  /// The node at which most bytes are needed at once.
+  let peak: NodeID?
+  let map: MemoryMap?
   private let addresses: UnsafeMutablePointer<UnsafeMutableRawPointer>
   private var boundTo: UnsafeMutableRawPointer?
 
   init(
     entryShapes: [[Int]], steps: [PlannedStep], places: [Place], exits: [Exit], commitStep: Int, copies: [Copy],
-    tail: Tail?, memory: MemoryUse, cost: Cost
+    tail: Tail?, memory: MemoryUse, cost: Cost, peak: NodeID?, map: MemoryMap?
   ) {
     self.entryShapes = entryShapes
     self.steps = steps
@@ -70,6 +73,8 @@ import TensorCore
     self.tail = tail
     self.memory = memory
     self.cost = cost
+    self.peak = peak
+    self.map = map
     unsafe addresses = .allocate(capacity: max(places.count, 1))
   }
 
@@ -81,9 +86,10 @@ import TensorCore
     for (slot, place) in places.enumerated() {
       switch place {
       case .arena(let offset): if moved { unsafe addresses[slot] = arena + offset }
-      case .constant(let tensor):
-        if moved { unsafe addresses[slot] = UnsafeMutableRawPointer(mutating: tensor.address) }
-      case .entry(let index): unsafe addresses[slot] = UnsafeMutableRawPointer(mutating: entries[index].address)
+      case .constant(let tensor, let offset):
+        if moved { unsafe addresses[slot] = UnsafeMutableRawPointer(mutating: tensor.address + offset) }
+      case .entry(let index, let offset):
+        unsafe addresses[slot] = UnsafeMutableRawPointer(mutating: entries[index].address + offset)
       case .state(let index): unsafe addresses[slot] = states.address(index)
       }
     }

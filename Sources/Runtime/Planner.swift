@@ -8,6 +8,8 @@ struct Planner {
   let evaluator: Evaluator
   let packed: PackedConstants
   let states: StateSchedule
+  /// Whether plans shall say what lies where, for whoever shows it.
+  var wantsMap = false
   /// Results of at most this many bytes are computed while planning when all operands are known.
   static let foldLimit = 16 << 20
 
@@ -57,10 +59,10 @@ struct Planner {
     }
     let exits = exits(tail)
     let (early, late) = live(scheduled, commit ?? scheduled.count, exits)
-    var assembly = Assembly(planner: self, entries: entries.map(\.value))
+    var assembly = Assembly(
+      planner: self, entries: entries.map(\.value), sizes: knowledge.sizes, known: knowledge.tensors, exits: exits)
     return try assembly.assemble(
-      early + late, commit: early.count, sizes: knowledge.sizes, known: knowledge.tensors, exits: exits, tail: tail,
-      entryShapes: entries.map { $0.type.sizes ?? [] })
+      early + late, commit: early.count, tail: tail, entryShapes: entries.map { $0.type.sizes ?? [] })
   }
 
   /// Without the nodes whose results nobody reads any more, because their readers were settled while planning.

@@ -133,6 +133,27 @@ public import TensorCore
     return try makePlan(entries: types).memory
   }
 
+  /// The same, and what lies where in the arena, and when.
+  public func memoryMap(_ shapes: [[Int]]) throws -> (use: MemoryUse, map: MemoryMap?) {
+    lock.lock()
+    defer { lock.unlock() }
+    let types = zip(graph.inputs, shapes).map { (value: $0, type: TensorType(graph[$0].type.element, sizes: $1)) }
+    var planner = planner
+    planner.wantsMap = true
+    let plan = try planner.plan(planner.states.order[...], entries: types, known: [:], planCapacity: 1)
+    return (plan.memory, plan.map)
+  }
+
+  /// What a run is refused with whose plan exceeds the memory limit.
+  /// - Parameter node: the one at which most memory is needed.
+  public func memoryProblem(_ use: MemoryUse, at node: NodeID?) -> LigatureError {
+    LigatureError(
+      .limit,
+      "needs \(use.arena) bytes for intermediate tensors, \(use.arena - options.memoryLimit) more than the memory "
+        + "limit of \(options.memoryLimit), most of them at this node; raise the limit or make the input smaller",
+      node: node.map { "\(graph[$0].name) (\(graph[$0].op.name))" })
+  }
+
   /// The steps of a run with inputs of these shapes: what each makes, in bytes, and what it costs.
   package func forecast(_ shapes: [[Int]]) throws -> (memory: MemoryUse, steps: [ForecastStep]) {
     lock.lock()
@@ -298,13 +319,7 @@ extension Session {
       throw LigatureError(
         .usage, "an earlier run failed while it wrote state; make a new session from the last checkpoint")
     }
-    guard plan.memory.arena <= options.memoryLimit else {
-      throw LigatureError(
-        .limit,
-        "needs \(plan.memory.arena) bytes for intermediate tensors, \(plan.memory.arena - options.memoryLimit) more "
-          + "than the memory limit of \(options.memoryLimit); raise the limit or make the input smaller"
-      )
-    }
+    guard plan.memory.arena <= options.memoryLimit else { throw memoryProblem(plan.memory, at: plan.peak) }
     try arena.reserve(plan.memory.arena)
     try states.detach()
     unsafe plan.bind(arena: arena.base, entries: entries, states: states)

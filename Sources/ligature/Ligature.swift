@@ -22,6 +22,7 @@ struct Ligature: ParsableCommand {
       VerifyCommand.self,
       BenchCommand.self,
       BenchEngineCommand.self,
+      PlanCommand.self,
       AnnotateCommand.self,
       ArchitecturesCommand.self,
       ExportCommand.self,

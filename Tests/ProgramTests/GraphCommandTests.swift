@@ -50,6 +50,34 @@ import Testing
     #expect((plan["memory"] as? [String: Any])?["arena"] != nil)
   }
 
+  // ── plan ──────────────────────────────────────────────────────────────────
+
+  @Test func planTellsWhatARunTakes() throws {
+    let outcome = try Program.run(
+      ["plan", model, "--shape", "x=1000x3", "--threads", "1", "--json", "--svg", folder("plan.svg")])
+    #expect(outcome.status == 0, "\(outcome.errors)")
+    let report = try json(outcome.output)
+    let memory = try #require(report["memory"] as? [String: Any])
+    let arena = try #require(memory["arena"] as? Int), bound = try #require(memory["lowerBound"] as? Int)
+    #expect(arena >= 8000 && arena >= bound && Double(arena) <= 1.1 * Double(bound))
+    #expect(report["inputs"] as? Int == 12_000)
+    let peak = try #require(report["peak"] as? [[String: Any]])
+    #expect(peak.contains { $0["name"] as? String == "y" && $0["byteCount"] as? Int == 8000 })
+    let drawing = try String(contentsOfFile: folder("plan.svg"), encoding: .utf8)
+    #expect(drawing.hasPrefix("<svg") && drawing.contains("<title>y&#10;MatMul"))
+    let text = try Program.run(["plan", model, "--shape", "x=1000x3", "--threads", "1"])
+    #expect(text.output.contains("most at step 1:") && text.output.contains("MatMul"), "\(text.output)")
+  }
+
+  @Test func planKeepsToACap() throws {
+    let fits = try Program.run(["plan", model, "--shape", "x=1000x3", "--threads", "1", "--cap", "1MiB"])
+    #expect(fits.status == 0, "\(fits.errors)")
+    let refused = try Program.run(["plan", model, "--shape", "x=1000x3", "--threads", "1", "--cap", "5000"])
+    #expect(refused.status == 2)
+    #expect(refused.errors.contains("more than the memory limit of 5000"), "\(refused.errors)")
+    #expect(refused.errors.contains("(MatMul)") || refused.errors.contains("(Greater)"), "\(refused.errors)")
+  }
+
   // ── run ───────────────────────────────────────────────────────────────────
 
   @Test(arguments: ["npy", "safetensors", "pb"])

@@ -5,7 +5,8 @@ import Testing
 /// `LIGATURE_RECORD=1 swift test --filter HelpTests` writes the files anew.
 @Suite(.serialized) struct HelpTests {
   @Test(arguments: [
-    "", "read", "inspect", "optimize", "run", "verify", "bench", "annotate", "architectures", "export", "convert", "train",
+    "", "read", "inspect", "optimize", "run", "verify", "bench", "plan", "annotate", "architectures", "export", "convert",
+    "train",
     "evaluate", "synthesize", "synthesize words", "synthesize pages",
   ])
   func help(_ command: String) throws {
@@ -44,6 +45,7 @@ import Testing
       (["read", "a.jpg", "--memory-limit", "999999999999T"], "--memory-limit"),
       (["read", "a.jpg", "--memory-limit", "nan"], "--memory-limit"),
       (["bench", "m.onnx", "--runs", "0"], "--runs must lie between"),
+      (["plan", "m.onnx", "--threads", "0"], "--threads must lie between"),
       (["verify", ".", "--tolerance", "nan"], "--tolerance"),
       (["verify", ".", "--tolerance=-1"], "--tolerance"),
       (["annotate", "m.onnx", "-o", "n.onnx"], "--recipe"),

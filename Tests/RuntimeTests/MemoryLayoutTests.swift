@@ -33,6 +33,63 @@ import Testing
     #expect(layout.lowerBound == 1280)
   }
 
+  /// Six blocks and fewer: no order of placing them gives a smaller arena by more than a tenth.
+  @Test func tinyCasesAreNearTheOptimum() throws {
+    var random = Random(1)
+    for _ in 0..<60 {
+      let lifetimes = (0..<(2 + random.below(5))).map { _ in
+        let first = random.below(6)
+        return Lifetime(byteCount: 64 * (1 + random.below(9)), first: first, last: first + random.below(4))
+      }
+      let layout = try layOut(lifetimes)
+      var best = Int.max
+      permute(Array(lifetimes.indices)) { best = min(best, firstFit(lifetimes, $0)) }
+      #expect(Double(layout.byteCount) <= 1.1 * Double(best), "\(lifetimes)")
+      #expect(layout.byteCount >= best)
+    }
+  }
+
+  /// Lifetimes as networks have them: most short, some long, sizes over three orders of magnitude.
+  @Test func randomLifetimesAreNearTheBound() throws {
+    var random = Random(2)
+    for _ in 0..<30 {
+      let lifetimes = (0..<120).map { index in
+        let span = random.below(6) == 0 ? random.below(60) : random.below(4)
+        return Lifetime(byteCount: 64 << random.below(10), first: index, last: index + span)
+      }
+      let layout = try layOut(lifetimes)
+      #expect(Double(layout.byteCount) <= 1.1 * Double(layout.lowerBound))
+    }
+  }
+
+  /// The arena when each block goes to the lowest place that is free, in that order.
+  private func firstFit(_ lifetimes: [Lifetime], _ order: [Int]) -> Int {
+    var offsets: [Int: Int] = [:]
+    var end = 0
+    for index in order {
+      let a = lifetimes[index]
+      let others = offsets.filter { other, _ in
+        a.first <= lifetimes[other].last && lifetimes[other].first <= a.last
+      }.sorted { $0.value < $1.value }
+      var offset = 0
+      for (other, start) in others where start < offset + a.byteCount {
+        offset = max(offset, start + lifetimes[other].byteCount)
+      }
+      offsets[index] = offset
+      end = max(end, offset + a.byteCount)
+    }
+    return end
+  }
+
+  private func permute(_ items: [Int], _ done: [Int] = [], _ body: ([Int]) -> Void) {
+    if items.isEmpty { body(done) }
+    for (index, item) in items.enumerated() {
+      var rest = items
+      rest.remove(at: index)
+      permute(rest, done + [item], body)
+    }
+  }
+
   @Test func overflowIsAnError() {
     let huge = Lifetime(byteCount: .max - 10, first: 0, last: 0)
     #expect(throws: LigatureError.self) { try layOut([huge]) }

@@ -37,6 +37,8 @@ typedef struct {
   lig_activation activation;
   /// LIG_CONV_WINOGRAD may be chosen.
   int allows_winograd;
+  /// A small workspace matters more than time: no padded copy of the whole input. The results are the same bits.
+  int saves_memory;
   /// Weights are those of the convolution whose adjoint this is: `[channels, filters / groups, …]`, turned around.
   int is_adjoint;
 

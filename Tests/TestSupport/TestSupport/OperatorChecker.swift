@@ -40,6 +40,11 @@ private func checkAlone(_ sample: OperatorCase) throws {
   }
   let threaded = try run(graph, inputs, threads: 3)
   for (a, b) in zip(golden, threaded) { #expect(sameBits(a, b), "\(sample): the number of threads changes bits") }
+  if let (skewed, widened) = try skewed(op, sample) {
+    for (a, b) in zip(golden, try run(skewed, widened, threads: 1)) {
+      #expect(sameBits(a, b), "\(sample): operands and results that are aligned to their element change bits")
+    }
+  }
   defer { lig_cpu_limit(~0) }
   let avx2 = UInt32(LIG_CPU_AVX2)
   let avx512 = UInt32(LIG_CPU_AVX512)
@@ -72,6 +77,56 @@ private func singleNode(_ op: any Operator, _ sample: OperatorCase) throws -> (G
   let names = sample.outputs.enumerated().map { $1 == nil ? nil : "o\($0)" }
   for result in try graph.append(op, operands, name: "case", outputs: names) {
     if let result { try graph.addOutput(result) }
+  }
+  return (graph, inputs)
+}
+
+/// The same node between views: inputs are pieces of larger tensors from element 1 on, and results are made in larger
+/// ones, so that nothing is aligned to more than its element. Nil where that cannot be said in a graph.
+private func skewed(_ op: any Operator, _ sample: OperatorCase) throws -> (graph: Graph, inputs: [Tensor])? {
+  guard !op.traits.contains(.hasDataDependentShape) else { return nil }
+  var graph = Graph(name: "case")
+  var operands: [ValueID?] = []
+  var inputs: [Tensor] = []
+  func list(_ name: String, _ values: [Int]) throws -> ValueID {
+    try graph.addConstant(name, Tensor(values.map(Int64.init), [values.count]))
+  }
+  for (index, tensor) in sample.inputs.enumerated() {
+    guard let tensor else {
+      operands.append(nil)
+      continue
+    }
+    if sample.constants.contains(index) {
+      operands.append(try graph.addConstant("i\(index)", tensor))
+      continue
+    }
+    guard tensor.element.byteSize > 0, tensor.count > 0 else { return nil }
+    let wide = try unsafe Tensor(tensor.element, [tensor.count + 1]) { bytes in
+      unsafe tensor.withUnsafeBytes { from in
+        unsafe UnsafeMutableRawBufferPointer(rebasing: bytes[tensor.element.byteSize...]).copyMemory(from: from)
+      }
+    }
+    inputs.append(wide)
+    let input = try graph.addInput("i\(index)", TensorType(wide.element, sizes: wide.shape))
+    let flat = try graph.append(
+      Slice(), [input, try list("from\(index)", [1]), try list("to\(index)", [tensor.count + 1])], name: "cut\(index)")
+    operands.append(
+      try graph.append(Reshape(allowZero: true), [flat, try list("shape\(index)", tensor.shape)], name: "shape\(index)of"))
+  }
+  let names = sample.outputs.enumerated().map { $1 == nil ? nil : "o\($0)" }
+  for (slot, result) in try graph.append(op, operands, name: "case", outputs: names).enumerated() {
+    guard let result else { continue }
+    guard let sizes = graph[result].type.sizes, let count = try? Checked.elementCount(sizes), count > 0 else { return nil }
+    let element = graph[result].type.element
+    guard element.byteSize > 0 else { return nil }
+    let flat = try graph.append(
+      Reshape(), [result, try list("flat\(slot)", [-1])], name: "flatten\(slot)")
+    let head = try graph.addConstant("head\(slot)", Tensor(zeros: element, [1]))
+    let joined = try graph.append(Concat(axis: 0), [head, flat], name: "join\(slot)")
+    let cut = try graph.append(
+      Slice(), [joined, try list("start\(slot)", [1]), try list("end\(slot)", [count + 1])], name: "take\(slot)")
+    try graph.addOutput(
+      try graph.append(Reshape(allowZero: true), [cut, try list("back\(slot)", sizes)], name: "return\(slot)"))
   }
   return (graph, inputs)
 }
