@@ -85,7 +85,7 @@ let package = Package(
     module("Autodiff", ["GraphIR", "Operators", "TensorCore"]),
     module("Kernels", ["CKernels", "GraphIR", "Operators", "TensorCore"]),
     module("Runtime", ["GraphIR", "Kernels", "Passes", "TensorCore"]),
-    module("Measuring", ["CKernels", "TensorCore"]),
+    module("Measuring", ["CKernels", "GraphIR", "Kernels", "Operators", "Runtime", "TensorCore"]),
     module("Training", ["Autodiff", "GraphIR", "ONNXFormat", "Operators", "Runtime", "TensorCore"]),
     // Images
     module("Imaging", ["TensorCore", "COpenCV", "CClipper", "CJPEG", "CSPNG", "CWebP", "CGEOS", "CPango"]),
@@ -152,7 +152,7 @@ let package = Package(
         "Architectures", "GraphIR", "MMOCRConverter", "ONNXFormat", "Operators", "PyTorchCheckpoint", "Runtime",
         "TensorCore", "TensorFiles",
       ]),
-    tests("MeasuringTests", ["Measuring"]),
+    tests("MeasuringTests", ["GraphIR", "Kernels", "Measuring", "Operators", "Runtime", "TensorCore"]),
     tests("ImagingTests", ["Imaging", "TensorCore"]),
     tests("ArchitecturesTests", ["Architectures", "Imaging", "TensorCore", "TensorFiles"]),
     tests("NetworkTests", ["Architectures", "GraphIR", "TensorCore"]),

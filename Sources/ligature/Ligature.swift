@@ -21,6 +21,7 @@ struct Ligature: ParsableCommand {
       VerifyCommand.self,
       BenchCommand.self,
       BenchEngineCommand.self,
+      ProfileCommand.self,
       AnnotateCommand.self,
       ArchitecturesCommand.self,
       ExportCommand.self,

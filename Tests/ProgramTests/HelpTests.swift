@@ -5,7 +5,8 @@ import Testing
 /// `LIGATURE_RECORD=1 swift test --filter HelpTests` writes the files anew.
 @Suite(.serialized) struct HelpTests {
   @Test(arguments: [
-    "", "read", "inspect", "run", "verify", "bench", "annotate", "architectures", "export", "convert", "train",
+    "", "read", "inspect", "run", "verify", "bench", "profile", "annotate", "architectures", "export", "convert",
+    "train",
     "evaluate", "synthesize", "synthesize words", "synthesize pages",
   ])
   func help(_ command: String) throws {
@@ -44,6 +45,10 @@ import Testing
       (["read", "a.jpg", "--memory-limit", "999999999999T"], "--memory-limit"),
       (["read", "a.jpg", "--memory-limit", "nan"], "--memory-limit"),
       (["bench", "m.onnx", "--runs", "0"], "--runs must lie between"),
+      (["bench", "m.onnx", "--threads", "0"], "--threads must lie between"),
+      (["bench", "m.onnx", "--starts", "0"], "--starts must lie between"),
+      (["bench", "m.onnx", "--seconds=-1"], "--seconds must lie between"),
+      (["profile", "m.onnx", "--top=-1"], "--top must lie between"),
       (["verify", ".", "--tolerance", "nan"], "--tolerance"),
       (["verify", ".", "--tolerance=-1"], "--tolerance"),
       (["annotate", "m.onnx", "-o", "n.onnx"], "--recipe"),
