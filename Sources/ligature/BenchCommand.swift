@@ -15,7 +15,8 @@ struct BenchCommand: ParsableCommand {
   @OptionGroup var shapes: ShapeOptions
 
   @Option(
-    help: ArgumentHelp("Threads to run with; several as a list, as in 1,2. Default: all cores; with --against 1.", valueName: "counts"))
+    help: ArgumentHelp(
+      "Threads to run with; several as a list, as in 1,2. Default: all cores; with --against 1.", valueName: "counts"))
   var threads: ThreadCounts?
 
   @Option(help: ArgumentHelp("The most memory that intermediate tensors may take, as in 512MiB.", valueName: "bytes"))
