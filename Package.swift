@@ -84,10 +84,10 @@ let package = Package(
     module("Operators", ["GraphIR", "TensorCore"]),
     module("Passes", ["GraphIR", "Operators", "TensorCore"]),
     module("Autodiff", ["GraphIR", "Operators", "TensorCore"]),
-    module("Measuring", ["CKernels", "TensorCore"]),
     module("Kernels", ["CKernels", "CSystem", "GraphIR", "Operators", "TensorCore"]),
     module(
       "Runtime", ["CKernels", "CSystem", "GraphIR", "Kernels", "ONNXFormat", "Operators", "Passes", "TensorCore"]),
+    module("Measuring", ["CKernels", "GraphIR", "Kernels", "Operators", "Runtime", "TensorCore"]),
     module("Training", ["Autodiff", "GraphIR", "ONNXFormat", "Operators", "Runtime", "TensorCore"]),
     // Images
     module("Imaging", ["TensorCore", "COpenCV", "CClipper", "CJPEG", "CSPNG", "CWebP", "CGEOS", "CPango"]),
@@ -161,7 +161,7 @@ let package = Package(
         "Architectures", "GraphIR", "MMOCRConverter", "ONNXFormat", "Operators", "PyTorchCheckpoint", "Runtime",
         "TensorCore", "TensorFiles",
       ]),
-    tests("MeasuringTests", ["Measuring"]),
+    tests("MeasuringTests", ["GraphIR", "Kernels", "Measuring", "Operators", "Runtime", "TensorCore"]),
     tests("ImagingTests", ["Imaging", "TensorCore"]),
     tests("ArchitecturesTests", ["Architectures", "Imaging", "TensorCore", "TensorFiles"]),
     tests("NetworkTests", ["Architectures", "GraphIR", "TensorCore"]),

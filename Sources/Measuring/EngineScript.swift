@@ -37,18 +37,15 @@ public let foreignEngineScript = #"""
           # Its waiting threads would take the processor from whoever measures next.
           options.add_session_config_entry("session.force_spinning_stop", "1")
           self.session = module.InferenceSession(model, options, providers=["CPUExecutionProvider"])
-          self.binding = self.session.io_binding()
-          for name, array in inputs.items():
-              self.binding.bind_cpu_input(name, array)
-          for output in self.session.get_outputs():
-              self.binding.bind_output(output.name)
+          self.names = [output.name for output in self.session.get_outputs()]
+          # Its own values: neither inputs nor outputs are copied.
+          self.inputs = {name: module.OrtValue.ortvalue_from_numpy(array) for name, array in inputs.items()}
 
       def run(self):
-          self.session.run_with_iobinding(self.binding)
+          self.results = self.session.run_with_ort_values(self.names, self.inputs)
 
       def outputs(self):
-          names = [output.name for output in self.session.get_outputs()]
-          return list(zip(names, self.binding.copy_outputs_to_cpu()))
+          return [(name, value.numpy()) for name, value in zip(self.names, self.results)]
 
 
   class OpenVINO:

@@ -59,5 +59,15 @@ public struct DeformConv: Operator {
     return [TensorType(element, shape)]
   }
 
-  public func cost(_ context: InferenceContext, outputs: [TensorType]) -> Cost { convolutionCost(context, outputs) }
+  /// The product, and four weighted neighbours for each sample of the input, which a mask scales.
+  public func cost(_ context: InferenceContext, outputs: [TensorType]) -> Cost {
+    var cost = convolutionCost(context, outputs)
+    guard let x = context.optional(0)?.sizes, x.count == 4, let w = context.optional(1)?.sizes, w.count == 4,
+      let y = outputs.first?.sizes, y.count == 4,
+      let samples = try? Checked.elementCount([x[0], x[1]] + w.dropFirst(2) + y.dropFirst(2)),
+      let work = try? Checked.multiply(samples, context.optional(4) == nil ? 4 : 5)
+    else { return cost }
+    cost += Cost(multiplyAdds: work)
+    return cost
+  }
 }

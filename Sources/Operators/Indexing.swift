@@ -26,6 +26,13 @@ public struct Gather: Operator {
     return [TensorType(data.element, Array(shape[..<axis] + places + shape[(axis + 1)...]))]
   }
 
+  /// Of the data only what is taken.
+  public func cost(_ context: InferenceContext, outputs: [TensorType]) -> Cost {
+    var cost = Cost.moving([context.optional(1)], outputs)
+    cost += Cost(bytesRead: cost.bytesWritten)
+    return cost
+  }
+
   public func inferContents(_ context: InferenceContext) throws -> [Dimension]? {
     guard let values = try context.dimensions(0), let indices = try context.integers(1),
       try context.input(0).rank == 1

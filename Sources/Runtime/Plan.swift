@@ -1,4 +1,4 @@
-import GraphIR
+public import GraphIR
 import Kernels
 import TensorCore
 
@@ -108,7 +108,7 @@ import TensorCore
       } catch {
         throw StepFailure(node: step.node, cause: error)
       }
-      observer?.didRun(index)
+      observer?.didRun(index, of: step.node, step.cost, output: step.outputs.first?.shape ?? [])
     }
   }
 
@@ -141,6 +141,15 @@ struct StepFailure: Error {
 /// Told after every step, with the step's place in the plan.
 public protocol StepObserver: AnyObject, Sendable {
   func didRun(_ step: Int)
+  /// The same with what the step was: its node, what it costs, and the sizes of its first output. Also told, with no
+  /// place, of the nodes between two plans.
+  func didRun(_ step: Int?, of node: NodeID, _ cost: Cost, output: [Int])
+}
+
+extension StepObserver {
+  public func didRun(_ step: Int?, of node: NodeID, _ cost: Cost, output: [Int]) {
+    if let step { didRun(step) }
+  }
 }
 
 /// What a plan takes of memory, known before anything runs.

@@ -356,6 +356,7 @@ extension Session {
       } catch let error as LigatureError {
         throw error.at(node: planner.label(tail.node))
       }
+      observer?.didRun(nil, of: tail.node, Cost(), output: results.first?.shape ?? [])
       for case (let output?, let tensor) in zip(node.outputs, results) { carried.append((output, tensor)) }
       let entries = carried.map(\.tensor)
       withExtendedLifetime(alive) {}

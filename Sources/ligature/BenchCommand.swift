@@ -6,14 +6,17 @@ import TensorCore
 
 struct BenchCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "bench", abstract: "Times a model: latency, throughput, memory, load and first run; alone or against other engines.")
+    commandName: "bench",
+    abstract: "Times a model: latency, throughput, memory, load and first run; alone or against other engines.")
 
   @Argument(help: "An ONNX file.", completion: .file(extensions: ["onnx"]))
   var model: String
 
   @OptionGroup var shapes: ShapeOptions
 
-  @Option(help: ArgumentHelp("Threads to run with; several as a list, as in 1,2. Default: all cores.", valueName: "counts"))
+  @Option(
+    help: ArgumentHelp(
+      "Threads to run with; several as a list, as in 1,2. Default: all cores; with --against 1.", valueName: "counts"))
   var threads: ThreadCounts?
 
   @Option(help: ArgumentHelp("The most memory that intermediate tensors may take, as in 512MiB.", valueName: "bytes"))

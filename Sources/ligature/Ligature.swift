@@ -23,6 +23,7 @@ struct Ligature: ParsableCommand {
       BenchCommand.self,
       BenchEngineCommand.self,
       PlanCommand.self,
+      ProfileCommand.self,
       AnnotateCommand.self,
       ArchitecturesCommand.self,
       ExportCommand.self,

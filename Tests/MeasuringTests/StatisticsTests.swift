@@ -28,7 +28,10 @@ import Testing
   /// What slows both sides of a round down alike must not widen the spread of their ratio by much, and the same
   /// rounds give the same spread.
   @Test func ratios() {
-    let rounds = (0..<21).map { (ours: 2 + 0.01 * Double($0 % 5), theirs: 4 + 0.01 * Double($0 % 3)) }
+    let rounds = (0..<21).map { (round: Int) -> (ours: Double, theirs: Double) in
+      let (a, b) = (Double(round % 5), Double(round % 3))
+      return (ours: 2 + a / 100, theirs: 4 + b / 100)
+    }
     let ratio = Ratio(rounds: rounds)
     #expect(abs(ratio.value - 2.02 / 4.01) < 1e-12)
     #expect(ratio.low <= ratio.value && ratio.value <= ratio.high)
@@ -36,7 +39,7 @@ import Testing
     #expect(ratio == Ratio(rounds: rounds))
     let single = Ratio(rounds: [(ours: 3, theirs: 6)])
     #expect(single.value == 0.5 && single.low == 0.5 && single.high == 0.5)
-    let noisy = Ratio(rounds: (0..<21).map { (ours: $0 % 2 == 0 ? 1 : 3, theirs: 2) })
+    let noisy = Ratio(rounds: (0..<21).map { (round: Int) in (ours: round % 2 == 0 ? 1.0 : 3.0, theirs: 2.0) })
     #expect(noisy.low == 0.5 && noisy.high == 1.5)
   }
 }

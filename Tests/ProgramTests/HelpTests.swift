@@ -5,7 +5,8 @@ import Testing
 /// `LIGATURE_RECORD=1 swift test --filter HelpTests` writes the files anew.
 @Suite(.serialized) struct HelpTests {
   @Test(arguments: [
-    "", "read", "inspect", "optimize", "run", "verify", "bench", "plan", "annotate", "architectures", "export", "convert",
+    "", "read", "inspect", "optimize", "run", "verify", "bench", "profile", "plan", "annotate", "architectures", "export",
+    "convert",
     "train",
     "evaluate", "synthesize", "synthesize words", "synthesize pages",
   ])
@@ -46,6 +47,10 @@ import Testing
       (["read", "a.jpg", "--memory-limit", "nan"], "--memory-limit"),
       (["bench", "m.onnx", "--runs", "0"], "--runs must lie between"),
       (["plan", "m.onnx", "--threads", "0"], "--threads must lie between"),
+      (["bench", "m.onnx", "--threads", "0"], "--threads must lie between"),
+      (["bench", "m.onnx", "--starts", "0"], "--starts must lie between"),
+      (["bench", "m.onnx", "--seconds=-1"], "--seconds must lie between"),
+      (["profile", "m.onnx", "--top=-1"], "--top must lie between"),
       (["verify", ".", "--tolerance", "nan"], "--tolerance"),
       (["verify", ".", "--tolerance=-1"], "--tolerance"),
       (["annotate", "m.onnx", "-o", "n.onnx"], "--recipe"),
