@@ -24,7 +24,7 @@ enum ConvolutionKernels {
     unsafe lig_conv_prepare(&plan)
     let settled = plan
     let weights = try unsafe PackedWeights(
-      w, context, form: "conv \(plan.algorithm.rawValue) \(plan.isa) \(plan.groups)",
+      w, context, form: "conv \(plan.algorithm.rawValue) \(plan.winograd.side) \(plan.isa) \(plan.groups)",
       count: unsafe lig_conv_packed_count(&plan)
     ) { pool, from, to in
       unsafe withUnsafePointer(to: settled) { unsafe lig_conv_pack($0, pool, from, to) }
@@ -40,9 +40,10 @@ enum ConvolutionKernels {
     }
   }
 
-  /// Weights that training changes, and constant ones unless sums must keep to the order of the definition.
+  /// The largest tiles of Winograd's algorithm: small ones for weights that training changes, any for constant ones
+  /// unless sums must keep to the order of the definition.
   private static func allowsWinograd(_ weights: Operand, _ context: KernelContext) -> Int32 {
-    weights.constant == nil || context.precision != .strict ? 1 : 0
+    weights.constant == nil ? 2 : context.precision == .strict ? 0 : 4
   }
 
   private static func prepareTransposed(_ op: ConvTranspose, _ context: KernelContext) throws -> Step {
@@ -81,7 +82,9 @@ enum ConvolutionKernels {
     unsafe lig_conv_transpose_prepare(&plan)
     let settled = plan
     let weights = try unsafe PackedWeights(
-      w, context, form: "conv transpose \(plan.isa) \(plan.groups) \(plan.is_direct) \(plan.direct.algorithm.rawValue)",
+      w, context,
+      form: "conv transpose \(plan.isa) \(plan.groups) \(plan.is_direct) \(plan.direct.algorithm.rawValue) "
+        + "\(plan.direct.winograd.side)",
       count: unsafe lig_conv_transpose_packed_count(&plan)
     ) { pool, from, to in
       unsafe withUnsafePointer(to: settled) { unsafe lig_conv_transpose_pack($0, pool, from, to) }
