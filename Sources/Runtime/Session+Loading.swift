@@ -23,7 +23,7 @@ extension Session {
       return (model, try Session(preparing: model, onlyFirstOutput, options, kernels))
     }
     if let model = cache.graph(entry) {
-      let session = try Session(model.graph, options: options, kernels: kernels)
+      let session = try Session(prepared: model.graph, options: options, kernels: kernels)
       session.packed.restore(cache.packed(entry, of: model))
       session.keeper = PreparedCache.Keeper(cache: cache, entry: entry, made: 0)
       return (model, session)

@@ -9,8 +9,13 @@ extension Session {
   ) throws {
     var prepared = graph
     try Pipelines.prepared(evaluate: Session.evaluator(options, kernels: kernels)).run(&prepared)
+    try self.init(prepared: prepared, options: options, kernels: kernels)
+  }
+
+  /// Of a graph that passes have been over.
+  convenience init(prepared graph: Graph, options: Options, kernels: KernelTable) throws {
     var options = options
     options.precision = options.precision ?? .float32
-    try self.init(prepared, options: options, kernels: kernels)
+    try self.init(graph, options: options, kernels: kernels)
   }
 }

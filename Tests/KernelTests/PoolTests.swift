@@ -13,7 +13,8 @@ import Testing
   @Test(arguments: [2, 5, 32]) func everyIndexRunsOnceHoweverManyThreadsThereAre(threads: Int) throws {
     let pool = unsafe try #require(lig_pool_create(Int32(threads)))
     defer { unsafe lig_pool_destroy(pool) }
-    #expect(unsafe lig_pool_threads(pool) == Int32(threads))
+    let found = unsafe lig_pool_threads(pool)
+    #expect(found == Int32(threads))
     let counts = Counts(64)
     for job in 0..<200 {
       unsafe counts.values.withUnsafeMutableBufferPointer { buffer in

@@ -9,7 +9,7 @@ import Testing
 
 @Suite struct CacheTests {
   /// A model in a folder of its own, and a cache beside it.
-  private final class Place {
+  private final class Place: Sendable {
     let folder = FileManager.default.temporaryDirectory.appending(path: "cache-\(UUID().uuidString)")
     var model: String { folder.appending(path: "model.onnx").path }
     var cache: String { folder.appending(path: "cache").path }
