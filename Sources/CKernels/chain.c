@@ -2,7 +2,7 @@
 
 #include "broadcast_walk.h"
 #include "elementwise_functions.h"
-#include "isa.h"
+#include "tasks.h"
 
 enum { block_elements = 512 };  // LIG_CHAIN_REGISTERS buffers of them are a third of the first cache
 
