@@ -1,10 +1,10 @@
 public import GraphIR
 import TensorCore
 
-/// Adds an image to one that is brought to its size by nearest neighbours, in one pass over memory: `x [N, C, h, w],
-/// other [N, C, H, W], scales? float32 [n], sizes? int64 [n] → [N, C, H, W]`. The way down a feature pyramid.
+/// Adds an image to one that is resized by nearest neighbours, in one pass over memory: `x [N, C, h, w], other [N, C,
+/// H, W], scales? float32 [n], sizes? int64 [n] → [N, C, H, W]`. The way down a feature pyramid.
 ///
-/// For prepared graphs. Rows and columns alone are resized, and the shapes must be equal then: nothing is broadcast.
+/// For prepared graphs. Rows and columns alone are resized, and then broadcast as `Add` does.
 public struct ResizeAdd: Operator {
   public static let names = [OperatorName("ResizeAdd", domain: "ligature")]
   public var name: OperatorName { ResizeAdd.names[0] }
@@ -39,14 +39,13 @@ public struct ResizeAdd: Operator {
     let (x, other) = (try context.input(0), try context.input(1))
     try expect(try sharedElement([x, other]), in: .floats, "the input")
     let resized = try resize.inferTypes(resizing(context))[0]
-    guard let before = x.shape, let after = resized.shape else { return [other] }
-    guard before.count == 4, before[..<2] == after[..<2] else {
-      throw LigatureError(.shape, "resizes rows and columns of [N, C, H, W], not \(x) to \(resized)")
+    guard let before = x.shape, let after = resized.shape, let shape = other.shape else { return [other] }
+    guard before.count == 4, shape.count == 4, before[..<2] == after[..<2] else {
+      throw LigatureError(.shape, "resizes rows and columns of [N, C, H, W], not \(x) to \(resized) for \(other)")
     }
-    guard resized.isCompatible(with: other) else {
-      throw LigatureError(.shape, "\(x) is resized to \(resized), which cannot be added to \(other)")
-    }
-    return [other]
+    let same = TensorType(.undefined, Array(after[..<2])).isCompatible(with: TensorType(.undefined, Array(shape[..<2])))
+    guard same else { throw LigatureError(.shape, "\(x) and \(other) differ in number or channels") }
+    return [TensorType(other.element, try broadcastShape([after, shape]))]
   }
 
   public func cost(_ context: InferenceContext, outputs: [TensorType]) -> Cost { context.elementwiseCost(outputs) }

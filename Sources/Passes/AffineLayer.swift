@@ -29,7 +29,7 @@ struct AffineLayer {
       guard op.name == Conv.standardName, kernel.shape.count >= 3 else { return nil }
       (channels, rank, channelAxis) = (kernel.shape[0], kernel.shape.count, 1)
     case let op as ConvTranspose:
-      guard kernel.shape.count >= 3 else { return nil }
+      guard op.name == ConvTranspose.standardName, kernel.shape.count >= 3 else { return nil }
       (channels, rank, channelAxis) = (kernel.shape[1] * op.window.group, kernel.shape.count, 1)
     case let op as Gemm:
       guard kernel.shape.count == 2 else { return nil }
@@ -51,14 +51,13 @@ struct AffineLayer {
 
   /// The operator that gives `scale * y + shift` where this one gave `y`, with its weights and what it adds.
   func transformed(by transform: AffineFolding.Transform) throws -> (op: any Operator, weights: Tensor, bias: Tensor) {
-    let length = runLength
     let weights = try unsafe Tensor(unzeroed: .float32, kernel.shape) { target in
       unsafe kernel.withUnsafeBytes { source in
-        for run in 0..<(kernel.count / max(length, 1)) {
-          let scale = transform.scale[channel(ofRun: run)]
-          for index in run * length..<(run + 1) * length {
+        for (start, length, channels) in runs {
+          for index in start..<start + length {
             let weight = unsafe source.loadUnaligned(fromByteOffset: 4 * index, as: Float.self)
-            unsafe target.storeBytes(of: Float(Double(weight) * scale), toByteOffset: 4 * index, as: Float.self)
+            let scaled = Float(Double(weight) * transform.scale[channels.first + (index - start) * channels.step])
+            unsafe target.storeBytes(of: scaled, toByteOffset: 4 * index, as: Float.self)
           }
         }
       }
@@ -75,21 +74,26 @@ struct AffineLayer {
     return (result, weights, try Tensor(shifted, [channels]))
   }
 
-  /// How many weights that follow each other belong to one channel.
-  private var runLength: Int {
+  /// Runs of weights: the first, how many, and the channel of the first with the step to that of the next.
+  private var runs: [(start: Int, length: Int, channels: (first: Int, step: Int))] {
+    let columns = kernel.shape[1]
     switch op {
-    case is MatMul: 1
-    case let gemm as Gemm: gemm.transposesB ? kernel.shape[1] : 1
-    case is ConvTranspose: kernel.shape.dropFirst(2).reduce(1, *)
-    default: kernel.shape.dropFirst().reduce(1, *)
+    case is MatMul: return (0..<kernel.shape[0]).map { ($0 * columns, columns, (0, 1)) }
+    case let gemm as Gemm where !gemm.transposesB:
+      return (0..<kernel.shape[0]).map { ($0 * columns, columns, (0, 1)) }
+    case is ConvTranspose:
+      let window = kernel.shape.dropFirst(2).reduce(1, *)
+      return (0..<kernel.shape[0] * columns).map { ($0 * window, window, (channel(ofBlock: $0), 0)) }
+    default:
+      let row = kernel.shape.dropFirst().reduce(1, *)
+      return (0..<channels).map { ($0 * row, row, ($0, 0)) }
     }
   }
 
-  /// The output channel that the `run`-th such run of weights belongs to.
-  private func channel(ofRun run: Int) -> Int {
-    if runLength == 1, op is MatMul || op is Gemm { return run % channels }
-    guard let transposed = op as? ConvTranspose else { return run }
-    let (row, column) = run.quotientAndRemainder(dividingBy: kernel.shape[1])
+  /// The output channel that a kernel window of a transposed convolution, the `block`-th of all, belongs to.
+  private func channel(ofBlock block: Int) -> Int {
+    let (row, column) = block.quotientAndRemainder(dividingBy: kernel.shape[1])
+    guard let transposed = op as? ConvTranspose else { return row }
     let group = row / (kernel.shape[0] / transposed.window.group)
     return group * kernel.shape[1] + column
   }

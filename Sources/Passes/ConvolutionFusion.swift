@@ -12,10 +12,9 @@ public struct ConvolutionFusion: Pass {
 
   public func run(_ graph: inout Graph) throws -> [PassNote] {
     var notes: [PassNote] = []
-    let positions = graph.positions
     for id in graph.order where graph.contains(id) {
       if let op = graph[id].op as? Conv {
-        if op.name == Conv.standardName { notes += try fuseResidual(id, op, positions, &graph) }
+        if op.name == Conv.standardName { notes += try fuseResidual(id, op, &graph) }
         notes += try fuseEpilogue(id, &graph)
       } else if graph[id].op is ConvTranspose {
         notes += try fuseEpilogue(id, &graph)
@@ -24,12 +23,10 @@ public struct ConvolutionFusion: Pass {
     return notes
   }
 
-  private func fuseResidual(
-    _ id: NodeID, _ op: Conv, _ positions: [NodeID: Int], _ graph: inout Graph
-  ) throws -> [PassNote] {
+  private func fuseResidual(_ id: NodeID, _ op: Conv, _ graph: inout Graph) throws -> [PassNote] {
     let node = graph[id]
     guard let output = node.outputs[0] else { return [] }
-    switch ResidualMatch.find(after: id, output, positions, graph) {
+    switch ResidualMatch.find(after: id, output, graph) {
     case .none: return []
     case .rejected(let note): return [note]
     case .found(let match):

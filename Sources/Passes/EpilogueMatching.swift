@@ -96,8 +96,7 @@ struct ResidualMatch {
     case found(ResidualMatch)
   }
 
-  /// - Parameter positions: of all nodes in an order of the graph.
-  static func find(after id: NodeID, _ output: ValueID, _ positions: [NodeID: Int], _ graph: Graph) -> Result {
+  static func find(after id: NodeID, _ output: ValueID, _ graph: Graph) -> Result {
     guard graph[output].type.element == .float32, let next = graph.soleUse(of: output),
       (graph[next].op as? Binary)?.function == .add,
       let other = graph[next].inputs.first(where: { $0 != output }), let other, let sum = graph[next].outputs[0],
@@ -105,13 +104,12 @@ struct ResidualMatch {
     else { return .none }
     let name = graph[next].name
     guard graph[other].type.isSurelyEqual(to: graph[output].type),
-      graph[sum].type.isSurelyEqual(to: graph[output].type) else {
+      graph[sum].type.isSurelyEqual(to: graph[output].type)
+    else {
       return .rejected(PassNote(.rejected, node: name, "the shapes of its operands are not known to be the same"))
     }
-    if let producer = graph.producer(of: other), let theirs = positions[producer], let ours = positions[id],
-      theirs > ours
-    {
-      return .rejected(PassNote(.rejected, node: name, "its other operand is made after \(graph[id].name)"))
+    guard !graph.depends(other, on: id) else {
+      return .rejected(PassNote(.rejected, node: name, "its other operand is made from what \(graph[id].name) gives"))
     }
     return .found(ResidualMatch(addition: next, other: other, sum: sum))
   }
@@ -123,6 +121,17 @@ struct ResidualMatch {
 }
 
 extension Graph {
-  /// Where every node stands in an order in which they can run.
-  var positions: [NodeID: Int] { Dictionary(uniqueKeysWithValues: order.enumerated().map { ($1, $0) }) }
+  /// Whether a value cannot be made before a node has run.
+  func depends(_ value: ValueID, on id: NodeID) -> Bool {
+    guard let first = producer(of: value) else { return false }
+    var seen: Set = [first]
+    var open = [first]
+    while let next = open.popLast() {
+      if next == id { return true }
+      for operand in self[next].operands {
+        if let producer = producer(of: operand), seen.insert(producer).inserted { open.append(producer) }
+      }
+    }
+    return false
+  }
 }

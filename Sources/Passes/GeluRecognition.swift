@@ -24,7 +24,7 @@ public struct GeluRecognition: Pass {
           PassNote(.rejected, node: graph[id].name, "what follows is not x (1 + \(op.function.rawValue)) / 2"))
         continue
       }
-      guard let last = graph.producer(of: output), graph[output].type == graph[x].type else { continue }
+      guard let last = graph.producer(of: output), graph[output].type.isSurelyEqual(to: graph[x].type) else { continue }
       let name = graph[last].name
       try graph.update(last, op: Unary(.gelu, approximatesByTanh: op.function == .tanh), inputs: [x])
       notes.append(PassNote(.changed, node: name, "is Gelu"))

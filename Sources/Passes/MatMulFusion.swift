@@ -6,13 +6,13 @@ import TensorCore
 /// it writes its result.
 public struct MatMulFusion: Pass {
   public let name = "matmul-fusion"
-  public let summary = "Fuses a bias, a residual addition, an activation and scaling into the matrix product before them."
+  public let summary =
+    "Fuses a bias, a residual addition, an activation and scaling into the matrix product before them."
 
   public init() {}
 
   public func run(_ graph: inout Graph) throws -> [PassNote] {
     var notes: [PassNote] = []
-    let positions = graph.positions
     for id in graph.order where graph.contains(id) {
       guard var product = Product(id, graph) else { continue }
       guard product.reason == nil else {
@@ -23,7 +23,7 @@ public struct MatMulFusion: Pass {
       }
       if product.bias == nil, product.residual == nil { notes += try fuseBias(&product, &graph) }
       if product.residual == nil, product.op.epilogue == .none {
-        notes += try fuseResidual(&product, positions, &graph)
+        notes += try fuseResidual(&product, &graph)
       }
       let match = EpilogueMatch(after: id, product.output, product.op.epilogue, graph)
       notes += match.notes
@@ -49,7 +49,8 @@ public struct MatMulFusion: Pass {
     }
     let isRow = bias.shape.count == 1
     product.bias =
-      isRow ? other : try graph.addConstant(graph.freshName(graph[other].name + ".row"), Tensor(bias.floats(), [columns]))
+      isRow
+      ? other : try graph.addConstant(graph.freshName(graph[other].name + ".row"), Tensor(bias.floats(), [columns]))
     try product.update(&graph)
     try graph.replace(sum, with: output)
     try graph.erase(next)
@@ -57,9 +58,9 @@ public struct MatMulFusion: Pass {
   }
 
   private func fuseResidual(
-    _ product: inout Product, _ positions: [NodeID: Int], _ graph: inout Graph
+    _ product: inout Product, _ graph: inout Graph
   ) throws -> [PassNote] {
-    switch ResidualMatch.find(after: product.id, product.output, positions, graph) {
+    switch ResidualMatch.find(after: product.id, product.output, graph) {
     case .none: return []
     case .rejected(let note): return [note]
     case .found(let match):

@@ -28,11 +28,12 @@ public struct ResizeAddFusion: NodePass {
         reason = "the result of \(graph[producer].name) is read by others, too"
         continue
       }
-      guard graph[sum].type.element == .float32, graph[image].type.isSurelyEqual(to: graph[other].type),
-        let x = graph[producer].inputs[0], let before = graph[x].type.shape, let after = graph[image].type.shape,
-        before.count == 4, before[..<2] == after[..<2]
+      guard graph[sum].type.element == .float32, let x = graph[producer].inputs[0], let before = graph[x].type.shape,
+        let after = graph[image].type.shape, let shape = graph[other].type.shape,
+        [before, after, shape].allSatisfy({ $0.count == 4 && $0[..<2] == before[..<2] }),
+        before[..<2].allSatisfy(\.isDeterminate)
       else {
-        reason = "\(graph[image].type) and \(graph[other].type) are not known to be images of one size"
+        reason = "\(graph[image].type) and \(graph[other].type) are not known to be as many images of as many channels"
         continue
       }
       let sizes = graph[producer].inputs.dropFirst(2)

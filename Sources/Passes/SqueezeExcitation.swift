@@ -48,7 +48,7 @@ public struct SqueezeExcitation: Pass {
         match.reason = "the product is read by others, too"
       } else if !isPerChannel(graph[gate].type) {
         match.reason = "the gate \(graph[gate].type) is not known to be one number a channel"
-      } else if graph[x].type != graph[sum].type {
+      } else if !graph[x].type.isSurelyEqual(to: graph[sum].type) {
         match.reason = "the gate changes the shape"
       }
       return match

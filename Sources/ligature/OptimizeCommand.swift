@@ -47,8 +47,6 @@ struct OptimizeCommand: ParsableCommand {
       valueName: "name=sizes"))
   var shapes: [String] = []
 
-  @OptionGroup var options: RunOptions
-
   struct Pass: Codable {
     var name: String
     var summary: String
@@ -84,7 +82,7 @@ struct OptimizeCommand: ParsableCommand {
   }
 
   private func pipeline() throws -> PassManager {
-    let evaluate = Session.evaluator(options.session)
+    let evaluate = Session.evaluator(Session.Options(threads: 1))
     let whole = portable ? Pipelines.portable(evaluate: evaluate) : Pipelines.prepared(evaluate: evaluate)
     return try until.map { try whole.until($0) } ?? whole
   }

@@ -46,10 +46,37 @@ import Testing
     #expect(graph.types.sorted() == ["MaxPool", "ResizeAdd", "Shape"])
   }
 
+  /// Whether sizes fit only running tells; a single row or column is broadcast.
+  @Test func sizesAreOpen() throws {
+    var builder = GraphBuilder()
+    let x = try builder.input(["N", 2, "H", "W"])
+    let other = try builder.input(["N", 2, "I", "J"], "other")
+    try builder.graph.addOutput(try builder.node("Add", [try resized(x, [1, 1, 2, 2], &builder), other]))
+    let one = try resized(x, [1, 1, 1, 1], &builder)
+    try builder.graph.addOutput(try builder.node("Add", [other, one]))
+    var inputs: [[Tensor]] = []
+    for (a, b) in [([3, 4], [6, 8]), ([3, 4], [1, 8]), ([3, 4], [6, 1]), ([1, 1], [1, 1]), ([1, 2], [1, 1])] {
+      inputs.append([try numbers([1, 2] + a), try numbers([1, 2] + b, seed: 2)])
+    }
+    var graph = builder.graph
+    graph.removeOutputs()
+    try graph.addOutput(builder.graph.outputs[0])
+    let (first, _) = try checked(graph, passes, inputs, tolerance: 0)
+    #expect(first.types == ["ResizeAdd"])
+    graph.removeOutputs()
+    try graph.addOutput(builder.graph.outputs[1])
+    let small = [
+      [try numbers([1, 2, 1, 3]), try numbers([1, 2, 5, 3], seed: 2)],
+      [try numbers([1, 2, 4, 1]), try numbers([1, 2, 4, 3], seed: 2)],
+    ]
+    let (second, _) = try checked(graph, passes, small, tolerance: 0)
+    #expect(second.types == ["ResizeAdd"])
+  }
+
   @Test func whatStays() throws {
     var builder = GraphBuilder()
     let x = try builder.input(["N", 2, "H", "W"])
-    let y = try builder.input(["M", 2, "I", "J"], "y")
+    let y = try builder.input(["N", "C", "I", "J"], "y")
     func sum(_ image: ValueID, _ other: ValueID) throws {
       try builder.graph.addOutput(try builder.node("Add", [image, other]))
     }
@@ -61,7 +88,7 @@ import Testing
     let inputs = [[try numbers([1, 2, 2, 3]), try numbers([1, 2, 4, 6])]]
     let (graph, notes) = try checked(builder.graph, passes, inputs, tolerance: 0)
     #expect(notes.changes.isEmpty && graph.nodeCount == builder.graph.nodeCount)
-    for reason in ["not known to be images of one size", "read by others", "not take nearest neighbours"] {
+    for reason in ["as many images of as many channels", "read by others", "not take nearest neighbours"] {
       #expect(notes.rejection(with: reason), "\(reason)")
     }
   }
@@ -72,7 +99,8 @@ import Testing
     let scales = try builder.graph.addConstant("scales", Tensor([1, 1, 2, 2] as [Float], [4]))
     let op = try #require(
       try OperatorSet.standard.decode(OperatorName("ResizeAdd", domain: "ligature"), Attributes()))
-    #expect(throws: LigatureError.self) { try builder.append(op, [x, x, scales]) }
+    let wide = try builder.input([1, 3, 8, 8], "wide")
+    #expect(throws: LigatureError.self) { try builder.append(op, [x, wide, scales]) }
     #expect(throws: LigatureError.self) {
       try OperatorSet.standard.decode(op.name, Attributes(["mode": .string("linear")]))
     }
