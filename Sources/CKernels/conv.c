@@ -126,7 +126,7 @@ void lig_conv_prepare(lig_conv *p) {
   } else {
     int pointwise = p->kernel_h == 1 && p->kernel_w == 1 && p->stride_h == 1 && p->stride_w == 1 && unpadded &&
                     p->out_h == p->height && p->out_w == p->width;
-    if (!pointwise && !p->saves_memory && !(p->isa & LIG_ISA_BLAS) && can_shift(p)) {
+    if (!pointwise && !(p->isa & LIG_ISA_BLAS) && can_shift(p)) {
       p->algorithm = LIG_CONV_SHIFTED;
       prepare_shifted(p);
     } else {

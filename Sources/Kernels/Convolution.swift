@@ -21,7 +21,6 @@ enum ConvolutionKernels {
     var plan = geometry.plan(input: x.shape, output: y.shape, groups: op.window.group)
     plan.activation = fused(op.epilogue)
     plan.allows_winograd = allowsWinograd(w, context)
-    plan.saves_memory = context.savesMemory ? 1 : 0
     unsafe lig_conv_prepare(&plan)
     let settled = plan
     let weights = try unsafe PackedWeights(

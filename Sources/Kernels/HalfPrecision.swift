@@ -82,7 +82,7 @@ private struct HalfPrecisionStep {
     byteCount = bytes
     inner = KernelContext(
       inputs: insideInputs, outputs: insideOutputs, threads: context.threads, packed: context.packed,
-      pool: context.pool, precision: context.precision, savesMemory: context.savesMemory)
+      pool: context.pool, precision: context.precision)
   }
 
   private static func aligned(_ bytes: Int) -> Int { (bytes + 63) & ~63 }

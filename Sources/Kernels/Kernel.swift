@@ -94,12 +94,10 @@ public struct KernelContext: Sendable {
   public let pool: ThreadPool?
   /// How exactly convolutions and matrix products with constant weights are wanted.
   public let precision: Precision
-  /// A small workspace matters more than time. Kernels must compute the same bits in any case.
-  public let savesMemory: Bool
 
   public init(
     inputs: [Operand?], outputs: [Operand?], threads: Int, packed: PackedConstants, pool: ThreadPool? = nil,
-    precision: Precision = .strict, savesMemory: Bool = false
+    precision: Precision = .strict
   ) {
     self.inputs = inputs
     self.outputs = outputs
@@ -107,7 +105,6 @@ public struct KernelContext: Sendable {
     self.packed = packed
     self.pool = pool
     self.precision = precision
-    self.savesMemory = savesMemory
   }
 
   /// An input that must be there.

@@ -107,19 +107,6 @@ struct Arrangement {
   func offset(ofBlock block: Int) -> Int { lifetimeOfBlock[block].map { layout.offsets[$0] } ?? 0 }
   func workspaceOffset(ofStep step: Int) -> Int { lifetimeOfStep[step].map { layout.offsets[$0] } ?? 0 }
 
-  /// Nodes with a workspace at steps where more bytes are alive than the limit.
-  func crowdedNodes(_ limit: Int) -> Set<NodeID> {
-    // Where the sums fit and only their places do not, the largest step counts.
-    let limit = min(limit, max((try? mostAlive(lifetimes)?.byteCount) ?? 1, 1) - 1)
-    var alive = [Int](repeating: 0, count: order.count + 2)
-    for lifetime in lifetimes {
-      alive[min(lifetime.first, order.count)] += lifetime.byteCount
-      alive[min(lifetime.last, order.count) + 1] -= lifetime.byteCount
-    }
-    for index in 1..<alive.count { alive[index] += alive[index - 1] }
-    return Set(order.indices.filter { alive[$0] > limit && order[$0].workspace > 0 }.map { order[$0].node })
-  }
-
   /// The step at which most bytes are alive.
   var peakStep: Int? { try? mostAlive(lifetimes)?.step }
 }

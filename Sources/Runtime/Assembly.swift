@@ -18,8 +18,6 @@ struct Assembly {
   /// What each slot holds the address of.
   private var slotValues: [ValueID] = []
   private var prepared: [NodeID: Prepared] = [:]
-  /// Nodes whose kernels are to do with small workspaces.
-  private var frugal: Set<NodeID> = []
 
   init(
     planner: Planner, entries: [ValueID], sizes: [ValueID: TensorType], known: [ValueID: Tensor], exits: [ValueID]
@@ -42,7 +40,8 @@ struct Assembly {
     let graph = planner.graph
     var scheduled: [ScheduledNode] = []
     for node in nodes { try located(node.node) { scheduled.append(try schedule(node.node, node.outputs)) } }
-    let arrangement = try arrange(&scheduled)
+    let arrangement = try Arrangement.best(
+      start, scheduled, mayReorder: planner.states.places.isEmpty, limit: planner.evaluator.byteLimit)
     let (order, placement) = (arrangement.order, arrangement.placement)
 
     var steps: [Plan.PlannedStep] = []
@@ -82,25 +81,6 @@ struct Assembly {
       map: planner.wantsMap ? MemoryMap(graph, arrangement) : nil)
   }
 
-  /// The best arrangement; where it exceeds the limit, steps at which too much is alive are prepared again to do with
-  /// smaller workspaces.
-  private mutating func arrange(_ scheduled: inout [ScheduledNode]) throws -> Arrangement {
-    let limit = planner.evaluator.byteLimit
-    var best = try Arrangement.best(start, scheduled, mayReorder: planner.states.places.isEmpty, limit: limit)
-    for _ in 0..<4 where best.layout.byteCount > limit {
-      let crowded = best.crowdedNodes(limit).subtracting(frugal)
-      guard !crowded.isEmpty else { break }
-      frugal.formUnion(crowded)
-      for index in scheduled.indices where crowded.contains(scheduled[index].node) {
-        prepared[scheduled[index].node] = nil
-        let (node, outputs) = (scheduled[index].node, scheduled[index].outputs)
-        try located(node) { scheduled[index] = try schedule(node, outputs) }
-      }
-      best = try Arrangement.best(start, scheduled, mayReorder: planner.states.places.isEmpty, limit: limit)
-    }
-    return best
-  }
-
   private func located<Result>(_ id: NodeID, _ body: () throws -> Result) throws -> Result {
     do { return try body() } catch let error as LigatureError {
       let operands = planner.graph[id].inputs.map { $0.map { (start.sizes[$0] ?? planner.graph[$0].type).description } }
@@ -133,7 +113,7 @@ struct Assembly {
       contents: inputs.map { _ in nil }, outputCount: outputs.count)
     let context = KernelContext(
       inputs: inputs, outputs: outputs, threads: planner.evaluator.pool.threads, packed: packed,
-      pool: planner.evaluator.pool, precision: planner.evaluator.precision, savesMemory: frugal.contains(id))
+      pool: planner.evaluator.pool, precision: planner.evaluator.precision)
     let step = try planner.evaluator.kernels.prepare(node.op, context)
     prepared[id] = Prepared(
       step: step, cost: node.op.cost(known, outputs: types),

@@ -8,8 +8,8 @@ struct PlanCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "plan", abstract: "Says how much memory a run takes, and who lives where and when; runs nothing.",
     discussion: """
-      With --cap the plan must fit: where it does not at first, nodes run in another order, tensors are copied that \
-      would be joined in place, and convolutions use less room; the results are the same to the bit. What still does \
+      With --cap the plan must fit: where it does not at first, nodes run in another order, and tensors are copied \
+      that would be joined in place; the results are the same to the bit. What still does \
       not fit is refused with the bytes that are missing and the node that needs them (exit code 2). --memory-limit of \
       run, read and bench does the same.
       """)

@@ -41,8 +41,6 @@ typedef struct {
   lig_activation activation;
   /// The largest side of a tile (2 or 4) with which LIG_CONV_WINOGRAD may be chosen; 0: never.
   int allows_winograd;
-  /// A small workspace matters more than time: no padded copy of the whole input. The results are the same bits.
-  int saves_memory;
   /// Weights are those of the convolution whose adjoint this is: `[channels, filters / groups, …]`, turned around.
   int is_adjoint;
 

@@ -21,7 +21,10 @@ struct MemoryDrawing {
     "#4e79a7", "#f28e2b", "#59a14f", "#e15759", "#b07aa1", "#76b7b2", "#edc948", "#9c755f", "#ff9da7", "#86bcb6",
     "#d37295", "#8cd17d",
   ]
-  private let (left, top, bottom, legend) = (86.0, 62.0, 52.0, 210.0)
+  private let left = 86.0
+  private let top = 62.0
+  private let bottom = 52.0
+  private let legend = 210.0
   private var width: Double { min(max(900, 7 * Double(map.order.count)), 2600) }
   private let height = 620.0
 

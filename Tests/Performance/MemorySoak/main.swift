@@ -34,7 +34,7 @@ func soak(_ arguments: [String]) throws -> Bool {
   func inputs() throws -> [Tensor] {
     var sizes: [String: Int] = [:]
     return try session.inputs.map { input in
-      let shape = try (input.type.shape ?? []).enumerated().map { axis, dimension -> Int in
+      let shape = (input.type.shape ?? []).enumerated().map { axis, dimension -> Int in
         if let size = dimension.value { return size }
         if let known = sizes["\(dimension)"] { return known }
         let size = axis == 0 ? 1 + below(batch) : 32 * (1 + below(side / 32))
