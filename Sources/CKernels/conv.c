@@ -31,7 +31,7 @@ static void prepare_matmul(lig_conv *p) {
 static void prepare_depthwise(lig_conv *p) {
   int lanes = p->panel_width / 2;
   long reach = (p->kernel_w - 1) * p->dilation_w / p->stride_w + 1;
-  p->phase_length = gemm_round_up(p->out_w, lanes) + reach + lanes;
+  p->phase_length = gemm_round_up(p->out_w, 2 * lanes) + reach + lanes;
   long line = p->phase_length * p->stride_w, extra = (p->kernel_h - 1) * p->dilation_h + 1;
   // The padded block should stay in the first cache, but a few output rows share most of their input.
   long fit = (10 * 1024 / line - extra) / p->stride_h + 1;
@@ -119,7 +119,7 @@ void lig_conv_prepare(lig_conv *p) {
   } else if (is_depthwise) {
     p->algorithm = LIG_CONV_DEPTHWISE;
     prepare_depthwise(p);
-  } else if (p->allows_winograd && winograd_suits(p)) {
+  } else if (winograd_suits(p)) {
     p->algorithm = LIG_CONV_WINOGRAD;
     p->depth = gemm_depth(p->channels);
     winograd_prepare(p);
@@ -199,7 +199,6 @@ static int reads_in_place(const lig_conv *p) {
 
 static long worker_floats(const lig_conv *p) {
   if (p->algorithm == LIG_CONV_DEPTHWISE) return p->buffer_floats;
-  if (p->algorithm == LIG_CONV_WINOGRAD) return winograd_worker_floats(p);
   if (p->algorithm == LIG_CONV_SHIFTED) return gemm_round_up(p->rows_per_task, p->panel_height) * p->columns_per_task;
   return reads_in_place(p) ? 0 : p->columns_per_task * p->depth + line_floats;
 }
@@ -213,6 +212,7 @@ static long shared_floats(const lig_conv *p) {
 
 long lig_conv_workspace(const lig_conv *p, int threads) {
   if (p->algorithm == LIG_CONV_MATMUL) return lig_matmul_workspace(&p->matmul, threads);
+  if (p->algorithm == LIG_CONV_WINOGRAD) return winograd_floats(p, threads) * (long)sizeof(float);
   return (shared_floats(p) + worker_floats(p) * threads) * (long)sizeof(float);
 }
 

@@ -12,7 +12,7 @@
 #include "activation.h"
 #include "cpu.h"
 
-enum { gemm_most_depth = 320 };
+enum { gemm_most_depth = 192 };
 
 /// What multiplies rows x k by k x columns best: `lig_isa`, or that and LIG_ISA_BLAS.
 int gemm_isa(long rows, long columns, long k);

@@ -114,6 +114,17 @@ INLINE vf F(odds)(vf a, vf b) {
 #endif
 }
 
+/// Elements 1, 2, …, and something last.
+INLINE vf F(shift_down)(vf a) {
+#if LANES == 16
+  return __builtin_shufflevector(a, a, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 15);
+#elif LANES == 8
+  return __builtin_shufflevector(a, a, 1, 2, 3, 4, 5, 6, 7, 7);
+#else
+  return __builtin_shufflevector(a, a, 1, 2, 3, 3);
+#endif
+}
+
 /// a0, b0, a1, b1, …: the first and the second half of it.
 INLINE vf F(zip_low)(vf a, vf b) {
 #if LANES == 16

@@ -1,21 +1,24 @@
-// 3 x 3 convolution of stride 1 by Winograd's F(2 x 2, 3 x 3): a tile of 4 x 4 inputs gives 2 x 2 outputs with 16
-// multiplications where the definition takes 36. Inputs, weights and products are transformed; between the transforms
-// stand 16 matrix products over channels, one for each place of a tile. Rounding errors are about twice those of the
-// definition. (Lavin and Gray, "Fast algorithms for convolutional neural networks", 2015.)
+// 3 x 3 convolution of stride 1 by Winograd's algorithm. F(2 x 2, 3 x 3): a tile of 4 x 4 inputs gives 2 x 2 outputs
+// with 16 multiplications where the definition takes 36; F(4 x 4, 3 x 3): 6 x 6 inputs give 4 x 4 outputs with 36
+// where the definition takes 144. Inputs, weights and products are transformed; between the transforms stand 16 or 36
+// matrix products over channels, one for each place of a tile. Rounding errors of F(2 x 2) are no larger than those of
+// the definition. F(4 x 4) evaluates its polynomials at 0, +-5/8, +-11/8 and infinity, which keeps errors at about
+// twice those of the definition; with the customary 0, +-1, +-2 they would be twice that. (Lavin and Gray, "Fast algorithms for convolutional neural networks", 2015.)
 #ifndef LIG_WINOGRAD_H
 #define LIG_WINOGRAD_H
 
 #include "conv.h"
 #include "conv_gradient.h"
 
-/// Whether the plan's sizes suit it; `isa` is settled.
-int winograd_suits(const lig_conv *plan);
-/// Fills in `winograd` of a plan with settled isa and panel height.
+/// Whether the plan's sizes suit it and it is expected to be faster than the definition; then settles the side of
+/// tiles. `isa` is settled.
+int winograd_suits(lig_conv *plan);
+/// Fills in the rest of `winograd` of a plan with settled isa and panel height.
 void winograd_prepare(lig_conv *plan);
 long winograd_packed_count(const lig_conv *plan);
 void winograd_pack(const lig_conv *plan, lig_pool *pool, const float *weights, float *packed);
-/// Floats of a worker's scratch memory.
-long winograd_worker_floats(const lig_conv *plan);
+/// Floats of scratch memory for that many threads.
+long winograd_floats(const lig_conv *plan, int threads);
 void winograd_run(
     const lig_conv *plan, lig_pool *pool, const float *x, const float *packed, const float *bias,
     const float *residual, float *y, float *workspace);

@@ -41,15 +41,17 @@ enum ConvolutionKernels {
     }
   }
 
-  /// Weights that training changes, and constant ones unless sums must keep to the order of the definition.
+  /// The largest tiles of Winograd's algorithm: small ones for weights that training changes, any for constant ones
+  /// unless sums must keep to the order of the definition.
   private static func allowsWinograd(_ weights: Operand, _ context: KernelContext) -> Int32 {
-    weights.constant == nil || context.precision != .strict ? 1 : 0
+    weights.constant == nil ? 2 : context.precision == .strict ? 0 : 4
   }
 
   /// Algorithms that read the same packed weights, under one name: sizes choose among them, plans share the weights.
   private static func packing(_ plan: lig_conv) -> String {
     switch plan.algorithm {
     case LIG_CONV_POINTWISE, LIG_CONV_IM2COL, LIG_CONV_SHIFTED: "panels"
+    case LIG_CONV_WINOGRAD: "winograd \(plan.winograd.side)"
     default: "\(plan.algorithm.rawValue)"
     }
   }
@@ -90,7 +92,9 @@ enum ConvolutionKernels {
     unsafe lig_conv_transpose_prepare(&plan)
     let settled = plan
     let weights = try unsafe PackedWeights(
-      w, context, form: "conv transpose \(plan.isa) \(plan.groups) \(plan.is_direct) \(plan.direct.algorithm.rawValue)",
+      w, context,
+      form: "conv transpose \(plan.isa) \(plan.groups) \(plan.is_direct) \(plan.direct.algorithm.rawValue) "
+        + "\(plan.direct.winograd.side)",
       count: unsafe lig_conv_transpose_packed_count(&plan)
     ) { pool, from, to in
       unsafe withUnsafePointer(to: settled) { unsafe lig_conv_transpose_pack($0, pool, from, to) }

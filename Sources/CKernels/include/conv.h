@@ -21,9 +21,13 @@ typedef enum {
   LIG_CONV_WINOGRAD,
 } lig_conv_algorithm;
 
-/// Tiles of an image, rows of tiles (of all images) in a task, floats of a row of tiles and of a padded line.
+/// Pixels of a tile's side and places of its transform; tiles of an image, rows of tiles (of all images) in a task,
+/// floats of a row of tiles and of a padded line.
 typedef struct {
+  long side, places;
   long tiles_h, tiles_w, rows_per_task, tasks, row_floats, line_floats;
+  /// There is one task's worth of tiles: its three stages are shared among workers instead.
+  int is_staged;
 } lig_winograd;
 
 /// 2-D convolution, NCHW. Fill the first part (sizes are positive, `groups` divides `channels` and `filters`), call
@@ -35,7 +39,7 @@ typedef struct {
   long stride_h, stride_w, dilation_h, dilation_w, pad_top, pad_left;
   long groups;
   lig_activation activation;
-  /// LIG_CONV_WINOGRAD may be chosen.
+  /// The largest side of a tile (2 or 4) with which LIG_CONV_WINOGRAD may be chosen; 0: never.
   int allows_winograd;
   /// A small workspace matters more than time: no padded copy of the whole input. The results are the same bits.
   int saves_memory;
