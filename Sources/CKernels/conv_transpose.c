@@ -5,6 +5,9 @@
 
 #include "gemm.h"
 
+#define KERNELS "conv_transpose.inc"
+#include "each_simd.h"
+
 enum { most_columns = 512, wanted_rows = 48 };
 
 static long group_filters(const lig_conv_transpose *p) { return p->filters / p->groups; }
@@ -109,22 +112,24 @@ typedef struct {
 static void scatter(
     const lig_conv_transpose *p, const float *products, long products_row, long column, long columns, float bias,
     float *plane) {
-  for (long ky = 0; ky < p->kernel_h; ++ky) {
-    for (long kx = 0; kx < p->kernel_w; ++kx, products += products_row) {
-      long iy = column / p->width, ix = column % p->width;
-      for (long done = 0; done < columns; ++iy, ix = 0) {
-        long end = gemm_min(p->width, ix + columns - done), y = iy * p->stride_h + ky * p->dilation_h - p->pad_top;
-        const float *from = products + done - ix;
-        done += end - ix;
-        if (y < 0 || y >= p->out_h) continue;
-        float *row = plane + y * p->out_w;
+  for (long ky = 0; ky < p->kernel_h; ++ky, products += p->kernel_w * products_row) {
+    long iy = column / p->width, ix = column % p->width;
+    for (long done = 0; done < columns; ++iy, ix = 0) {
+      long end = gemm_min(p->width, ix + columns - done), y = iy * p->stride_h + ky * p->dilation_h - p->pad_top;
+      const float *from = products + done - ix;
+      done += end - ix;
+      if (y < 0 || y >= p->out_h) continue;
+      float *row = plane + y * p->out_w;
+      if (p->tiles_exactly) {
+        VARIANT(p->isa, interleave)(
+            from + ix, products_row, p->kernel_w, end - ix, bias, p->activation, row + ix * p->stride_w);
+        continue;
+      }
+      for (long kx = 0; kx < p->kernel_w; ++kx) {
         long x = ix * p->stride_w + kx * p->dilation_w - p->pad_left;
-        if (p->tiles_exactly) {
-          for (long i = ix; i < end; ++i, x += p->stride_w) row[x] = from[i] + bias;
-        } else {
-          for (long i = ix; i < end; ++i, x += p->stride_w) {
-            if (x >= 0 && x < p->out_w) row[x] += from[i];
-          }
+        const float *values = from + kx * products_row;
+        for (long i = ix; i < end; ++i, x += p->stride_w) {
+          if (x >= 0 && x < p->out_w) row[x] += values[i];
         }
       }
     }
@@ -166,9 +171,11 @@ static void transpose_task(void *context, long index, int worker) {
         .columns = columns,
         .accumulate = k > 0,
       };
-      block.b_panel = block.depth * p->panel_width;
       const float *from = x + k * all_columns + column;
-      if (p->isa & LIG_ISA_BLAS) block.b = from, block.b_row = all_columns, block.b_is_bare = 1;
+      // Few rows do not pay for packing.
+      int bare = p->isa & LIG_ISA_BLAS || p->rows <= 2 * p->panel_height;
+      block.b_panel = bare ? p->panel_width : block.depth * p->panel_width;
+      if (bare) block.b = from, block.b_row = all_columns, block.b_is_bare = 1;
       else gemm_pack_b(panels, from, all_columns, 1, block.depth, columns, p->panel_width);
       gemm_run(p->isa, &block);
     }
@@ -177,22 +184,8 @@ static void transpose_task(void *context, long index, int worker) {
               bias ? bias[f] : 0, y + f * plane);
     }
   }
-  if (gemm_keeps(p->activation)) return;
-  for (long f = 0; f < filters; ++f) {
-    if (!p->tiles_exactly) {
-      gemm_finish(p->isa, p->activation, y + f * plane, NULL, y + f * plane, plane);
-      continue;
-    }
-    // Other tasks write other pixels of these planes: only this task's windows are activated.
-    for (long column = first; column < last;) {
-      long iy = column / p->width, ix = column % p->width, count = gemm_min(p->width - ix, last - column);
-      for (long ky = 0; ky < p->kernel_h; ++ky) {
-        float *row = y + f * plane + (iy * p->stride_h + ky) * p->out_w + ix * p->stride_w;
-        gemm_finish(p->isa, p->activation, row, NULL, row, count * p->stride_w);
-      }
-      column += count;
-    }
-  }
+  if (p->tiles_exactly || gemm_keeps(p->activation)) return;
+  for (long f = 0; f < filters; ++f) gemm_finish(p->isa, p->activation, y + f * plane, NULL, y + f * plane, plane);
 }
 
 void lig_conv_transpose_run(
