@@ -24,7 +24,7 @@ enum DeformableConvolutionKernels {
     unsafe lig_deform_conv_prepare(&plan)
     let settled = plan
     let weights = try unsafe PackedWeights(
-      w, context, form: "conv \(plan.conv.algorithm.rawValue) \(plan.conv.isa) \(plan.conv.groups)",
+      w, context, form: "deform conv \(plan.conv.isa) \(plan.conv.groups)",
       count: unsafe lig_conv_packed_count(&plan.conv)
     ) { pool, from, to in
       unsafe withUnsafePointer(to: settled.conv) { unsafe lig_conv_pack($0, pool, from, to) }
