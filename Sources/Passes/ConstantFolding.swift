@@ -1,4 +1,5 @@
 public import GraphIR
+import Operators
 public import TensorCore
 
 /// Computes, once, every node that reads only constants.
@@ -12,7 +13,8 @@ public struct ConstantFolding: Pass {
   private let evaluate: Evaluate
 
   /// - Parameter byteLimit: once all results together would take more, they are left to be computed at run time, so
-  ///   that a small file cannot become a huge graph (`Expand`, `Tile`, `ConstantOfShape` of constants).
+  ///   that a small file cannot become a huge graph (`Expand`, `Tile`, `ConstantOfShape` of constants). Weights that a
+  ///   file stores as float16 or bfloat16 are widened whatever their size: they at most double.
   public init(byteLimit: Int = 64 << 20, evaluate: @escaping Evaluate) {
     self.byteLimit = byteLimit
     self.evaluate = evaluate
@@ -38,7 +40,7 @@ public struct ConstantFolding: Pass {
       }
       for tensor in tensors { tensor?.releaseFilePages() }
       for case (let output?, let tensor) in zip(node.outputs, results) {
-        bytesLeft -= tensor.byteCount
+        if !widensWeights(node, graph) { bytesLeft -= tensor.byteCount }
         try graph.fold(output, to: tensor)
       }
       try graph.erase(id)
@@ -62,6 +64,12 @@ public struct ConstantFolding: Pass {
     return tensors
   }
 
+  /// Whether it is a Cast to at most twice the bytes, as `WeightStorage` leaves them.
+  private func widensWeights(_ node: Node, _ graph: Graph) -> Bool {
+    guard let cast = node.op as? Cast, !cast.isLike, let input = node.inputs.first, let input else { return false }
+    return cast.target.byteSize <= 2 * graph[input].type.element.byteSize
+  }
+
   private func rejection(_ node: Node, _ graph: Graph, bytesLeft: Int) throws -> String? {
     if node.op is Opaque { return "the operator is not known" }
     if !node.op.traits.isDisjoint(with: [.isImpure, .hasDataDependentShape]) {
@@ -73,7 +81,7 @@ public struct ConstantFolding: Pass {
       guard let sizes = type.sizes, type.element.byteSize > 0 else { return "the size of its result is not known" }
       bytes = try Checked.add(bytes, Checked.byteCount(type.element, sizes))
     }
-    guard bytes > bytesLeft else { return nil }
+    guard bytes > bytesLeft, !widensWeights(node, graph) else { return nil }
     return "its result takes \(bytes) bytes, but of the limit of \(byteLimit) only \(bytesLeft) are left"
   }
 }

@@ -31,6 +31,18 @@ struct OptimizeCommand: ParsableCommand {
   @Option(help: ArgumentHelp("Stop after this pass; see --list.", valueName: "pass"))
   var until: String?
 
+  @Option(
+    help: ArgumentHelp(
+      "Store matrices and kernels in half the bytes; they are widened when the file is loaded.",
+      valueName: WeightStorage.Format.allCases.map(\.rawValue).joined(separator: "|")),
+    transform: { text in
+      guard let format = WeightStorage.Format(rawValue: text) else {
+        throw ValidationError("--weights is float16 or bfloat16, not '\(text)'")
+      }
+      return format
+    })
+  var weights: WeightStorage.Format?
+
   @Flag(help: "Print every pattern that a pass matched, or looked at and left, with the reason.")
   var explain = false
 
@@ -97,7 +109,8 @@ struct OptimizeCommand: ParsableCommand {
     var file = try Model(contentsOf: path, operators: .standard)
     try settleSizes(&file.graph)
     let before = file.graph.nodeCount
-    let reports = try pipeline.run(&file.graph)
+    var reports = try pipeline.run(&file.graph)
+    if let weights { reports += try PassManager([WeightStorage(weights)]).run(&file.graph) }
     if let output { try file.write(to: output) }
     var own: [String: Int] = [:]
     for id in file.graph.order where file.graph[id].op.name.domain == "ligature" {
