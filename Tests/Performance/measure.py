@@ -82,6 +82,12 @@ class Measurement:
             sys.exit(f"{path} is missing; fetch it with: Models/fetch, and Models/fetch --raw --ddddocr")
         return str(path)
 
+    @staticmethod
+    def revision():
+        """Of the sources that the program is taken to be built from."""
+        command = ["git", "-C", str(root), "rev-parse", "--short", "HEAD"]
+        return subprocess.run(command, stdout=subprocess.PIPE, text=True).stdout.strip() or "unknown"
+
     def wanted(self, name):
         return not self.options.only or any(part in name for part in self.options.only.split(";"))
 
@@ -104,6 +110,7 @@ class Measurement:
                 engines = {}
                 for result in comparison["results"]:
                     result["date"] = report["date"][:10]
+                    result["revision"] = self.revision()
                     engines[result.pop("engine")] = result
                 entry[str(comparison["threads"])] = engines
                 print(f"{name}, {comparison['threads']} thread(s): {self.line(engines)}", flush=True)
@@ -149,7 +156,8 @@ class Measurement:
             report = self.program(
                 "profile", self.model(model), "--shape", f"{given}={sizes}", "--threads", "1", "--runs", "5", "--json")
             self.results.setdefault("limits", {})[name] = {
-                "machine": report["machine"], "kinds": report["kinds"], "total": report["total"]}
+                "machine": report["machine"], "kinds": report["kinds"], "total": report["total"],
+                "revision": self.revision()}
             print(name, flush=True)
             self.save()
 
@@ -168,15 +176,17 @@ class Measurement:
 
     def versions(self):
         found = {}
-        dates = set()
+        dates, revisions = set(), set()
         for _, entry in self.measured():
             for engines in entry.values():
                 for engine, result in engines.items():
                     dates.add(result["date"])
+                    revisions.add(result["revision"])
                     if result.get("version"):
                         found[engine] = result["version"]
         versions = ", ".join(f"{name} {found[engine]}" for engine, name in ENGINES.items() if engine in found)
-        return f"{max(dates)}, {self.results['processor']}, {versions}, float32"
+        which = " and ".join(sorted(revisions))
+        return f"{max(dates)}, {self.results['processor']}, revision {which}, {versions}, float32"
 
     def case_table(self, details):
         counts = sorted({int(count) for _, entry in self.measured() for count in entry})
@@ -274,6 +284,8 @@ class Measurement:
         return lines + row(cells)
 
     def scaling_table(self):
+        if not self.results.get("scaling"):
+            return ["Not measured yet: `Tests/Performance/measure.py scaling tables`."]
         lines = row(["model", "input", "ms", "Gmul-add", "ns / kmul-add", "arena"]) + row(["---"] * 6)
         for name, _, _, shapes in SCALING:
             rows = self.results.get("scaling", {}).get(name, {})
@@ -287,24 +299,42 @@ class Measurement:
                     f"{found['minimum'] * 1e9 / work:.1f}", f"{found['arena'] / 2**20:.1f} MiB"])
         return lines
 
+    def whole_shares(self, limits):
+        """The operations of a whole model over its median latency on one thread, as shares of our GEMM peak."""
+        lines = row(["model", "ours", *ENGINES.values()]) + row(["---"] * (2 + len(ENGINES)))
+        for name, entry in self.measured():
+            if name not in limits or "1" not in entry:
+                continue
+            work = 2e-6 * sum(kind["multiplyAdds"] for kind in limits[name]["kinds"])
+            peak = limits[name]["machine"]["gigaflops"]
+            cells = [name]
+            for engine in ["ligature", *ENGINES]:
+                latency = entry["1"].get(engine, {}).get("latency")
+                cells.append(f"{work / latency['median'] / peak * 100:.0f} %" if latency else "–")
+            lines += row(cells)
+        return lines
+
     def limit_table(self):
         limits = self.results.get("limits", {})
-        lines = []
+        lines = self.whole_shares(limits) + [""]
         header = ["model", "kind", "nodes", "share of time", "GFLOP/s", "share of GEMM peak", "GB/s"]
         for name, *_ in CASES:
             if name not in limits:
                 continue
-            if not lines:
+            if header:
                 machine = limits[name]["machine"]
                 lines += [
-                    f"Measured GEMM peak of one thread {machine['gigaflops']:.0f} GFLOP/s, copying "
-                    f"{machine['gigabytes']:.1f} GB/s.", ""] + row(header) + row(["---"] * len(header))
+                    f"Revision {limits[name]['revision']}; measured GEMM peak of one thread "
+                    f"{machine['gigaflops']:.0f} GFLOP/s, copying {machine['gigabytes']:.1f} GB/s.", ""] + row(header) + row(["---"] * len(header))
+                header = []
             for kind in limits[name]["kinds"]:
-                if kind["share"] < 0.03:
+                rates = kind["rates"]
+                if rates["share"] < 0.03:
                     continue
                 lines += row([
-                    name, kind["name"], str(kind["nodes"]), f"{kind['share'] * 100:.0f} %", f"{kind['gigaflops']:.0f}",
-                    f"{kind['peakShare'] * 100:.0f} %" if kind["gigaflops"] else "–", f"{kind['gigabytes']:.1f}"])
+                    name, kind["name"], str(kind["nodes"]), f"{rates['share'] * 100:.0f} %",
+                    f"{rates['gigaflops']:.0f}", f"{rates['peakShare'] * 100:.0f} %" if rates["gigaflops"] else "–",
+                    f"{rates['gigabytes']:.1f}"])
         return lines
 
 
@@ -329,7 +359,7 @@ def replace(path, name, lines):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=["cases", "scaling", "limits", "tables"])
+    parser.add_argument("what", nargs="+", choices=["cases", "scaling", "limits", "tables"])
     parser.add_argument("--program", default=str(root / ".build/release/ligature"))
     parser.add_argument("--python", default=str(root / ".build/parity-venv/bin/python"))
     parser.add_argument("--models", default=os.environ.get("LIGATURE_MODELS", str(root / ".build/models")))
@@ -342,7 +372,9 @@ def main():
     parser.add_argument("--starts", type=int, default=3)
     parser.add_argument("--only", help="parts of names, separated by semicolons")
     options = parser.parse_args()
-    getattr(Measurement(options), options.what)()
+    measurement = Measurement(options)
+    for what in options.what:
+        getattr(measurement, what)()
 
 
 if __name__ == "__main__":
