@@ -59,7 +59,8 @@ public struct AttentionFusion: Pass {
     guard let q = graph[scores].inputs[0], let k = graph[scores].inputs[1], graph[q].type.rank == rank,
       graph[k].type.rank == rank, graph[values].type.rank == rank
     else { return .rejected("queries, keys and values do not have equally many axes") }
-    let missing = Array(repeating: -1, count: 4 - rank), axes = Array(0..<rank)
+    let missing = Array(repeating: -1, count: 4 - rank)
+    let axes = Array(0..<rank)
     // Of kᵀ the last two axes are exchanged.
     let turned = Array(0..<rank - 2) + [rank - 1, rank - 2]
     var match = Match(
@@ -90,7 +91,9 @@ public struct AttentionFusion: Pass {
     var (value, scale) = (value, Float(1))
     var mask: ValueID?
     for _ in 0..<4 {
-      guard let id = graph.producer(of: value), graph.uses(of: value).count == 1, !graph.isOutput(value) else { return nil }
+      guard let id = graph.producer(of: value), graph.uses(of: value).count == 1, !graph.isOutput(value) else {
+        return nil
+      }
       if isProduct(graph[id].op) { return (id, scale, mask) }
       if let (x, factor) = graph.binaryWithScalar(value, .mul) {
         // A mask that was found is added after this factor.

@@ -105,7 +105,8 @@ struct ResidualMatch {
     else { return .none }
     let name = graph[next].name
     guard graph[other].type.isSurelyEqual(to: graph[output].type),
-      graph[sum].type.isSurelyEqual(to: graph[output].type) else {
+      graph[sum].type.isSurelyEqual(to: graph[output].type)
+    else {
       return .rejected(PassNote(.rejected, node: name, "the shapes of its operands are not known to be the same"))
     }
     if let producer = graph.producer(of: other), let theirs = positions[producer], let ours = positions[id],

@@ -18,7 +18,8 @@ public struct LayerNormalizationRecognition: Pass {
       else { continue }
       let name = graph[id].name
       guard let first = core.axis(graph), let sizes = core.normalizedSizes(graph, from: first) else {
-        notes.append(PassNote(.rejected, node: name, "the axes that it normalises are not the last, or not of fixed size"))
+        notes.append(
+          PassNote(.rejected, node: name, "the axes that it normalises are not the last, or not of fixed size"))
         continue
       }
       let (last, scale, bias) = affine(id, output, sizes, graph)
@@ -78,7 +79,9 @@ public struct LayerNormalizationRecognition: Pass {
     if let (_, inputs) = graph.binary(value, .div), let a = inputs[0], let b = inputs[1] { return (a, .root(b)) }
     guard let (_, inputs) = graph.binary(value, .mul), let a = inputs[0], let b = inputs[1] else { return nil }
     for (a, b) in [(a, b), (b, a)] {
-      if let id = graph.producer(of: b), (graph[id].op as? Unary)?.function == .reciprocal, let root = graph[id].inputs[0] {
+      if let id = graph.producer(of: b), (graph[id].op as? Unary)?.function == .reciprocal,
+        let root = graph[id].inputs[0]
+      {
         return (a, .root(root))
       }
       if let (base, power) = graph.binaryWithScalar(b, .pow), power == -0.5 { return (a, .square(base)) }
@@ -156,7 +159,8 @@ public struct LayerNormalizationRecognition: Pass {
     guard tensor.element == .float32 else { return false }
     if tensor.count == 1 { return true }
     let padding = tensor.shape.count - sizes.count
-    return padding >= 0 && tensor.shape.prefix(padding).allSatisfy { $0 == 1 } && Array(tensor.shape.dropFirst(padding)) == sizes
+    return padding >= 0 && tensor.shape.prefix(padding).allSatisfy { $0 == 1 }
+      && Array(tensor.shape.dropFirst(padding)) == sizes
   }
 
   private func expanded(_ tensor: Tensor, _ count: Int) throws -> [Float] {

@@ -6,7 +6,8 @@ import TensorCore
 /// it writes its result.
 public struct MatMulFusion: Pass {
   public let name = "matmul-fusion"
-  public let summary = "Fuses a bias, a residual addition, an activation and scaling into the matrix product before them."
+  public let summary =
+    "Fuses a bias, a residual addition, an activation and scaling into the matrix product before them."
 
   public init() {}
 
@@ -49,7 +50,8 @@ public struct MatMulFusion: Pass {
     }
     let isRow = bias.shape.count == 1
     product.bias =
-      isRow ? other : try graph.addConstant(graph.freshName(graph[other].name + ".row"), Tensor(bias.floats(), [columns]))
+      isRow
+      ? other : try graph.addConstant(graph.freshName(graph[other].name + ".row"), Tensor(bias.floats(), [columns]))
     try product.update(&graph)
     try graph.replace(sum, with: output)
     try graph.erase(next)
