@@ -226,15 +226,25 @@ INLINE vf F(clamp)(vf x, float low, float high) {
 
 // to = activation(from + residual), scaled if asked; the choice is made once, not for each vector.
 #define FINISH(EXPRESSION)                                                                    \
-  for (long i = 0; i < count; i += LANES) {                                                   \
-    long some = count - i < LANES ? count - i : LANES;                                        \
-    vf x = some == LANES ? F(load)(from + i) : F(load_some)(from + i, some);                  \
-    if (residual) x += some == LANES ? F(load)(residual + i) : F(load_some)(residual + i, some); \
-    x = EXPRESSION;                                                                           \
-    if (some == LANES) F(store)(to + i, x);                                                   \
-    else F(store_some)(to + i, x, some);                                                      \
+  {                                                                                           \
+    long i = 0;                                                                               \
+    for (; !residual && i + LANES <= count; i += LANES) {                                     \
+      vf x = F(load)(from + i);                                                               \
+      F(store)(to + i, EXPRESSION);                                                           \
+    }                                                                                         \
+    for (; i + LANES <= count; i += LANES) {                                                  \
+      vf x = F(load)(from + i) + F(load)(residual + i);                                       \
+      F(store)(to + i, EXPRESSION);                                                           \
+    }                                                                                         \
+    if (i < count) {                                                                          \
+      long some = count - i;                                                                  \
+      vf x = F(load_some)(from + i, some);                                                    \
+      if (residual) x += F(load_some)(residual + i, some);                                    \
+      F(store_some)(to + i, EXPRESSION, some);                                                \
+    }                                                                                         \
   }
-INLINE void F(finish_row)(lig_activation f, const float *from, const float *residual, float *to, long count) {
+TARGET __attribute__((noinline, unused)) static void F(finish_row)(
+    lig_activation f, const float *from, const float *residual, float *to, long count) {
   float low, high;
   if (F(clamp_limits)(f, &low, &high)) {
     FINISH(F(clamp)(x, low, high))
