@@ -27,8 +27,10 @@ static long keys_of_tile(const lig_attention *p) { return gemm_round_up(gemm_min
 // With `base` NULL only the size counts: the floats that the tiles take.
 static long place_tiles(const lig_attention *p, float *base, attention_tiles *tiles) {
   const long rows = rows_of_tile(p), keys = keys_of_tile(p), values = gemm_round_up(p->values, p->width);
-  const long sizes[] = {rows * p->depth, keys * p->depth, keys * values, rows * keys, rows * keys, rows * values, rows, rows};
-  float **places[] = {&tiles->q, &tiles->k, &tiles->v, &tiles->scores, &tiles->weights, &tiles->sums, &tiles->most, &tiles->total};
+  const long sizes[] = {rows * p->depth, keys * p->depth, keys * values, rows * keys,
+                        rows * keys,     rows * values,   rows,          rows};
+  float **places[] = {&tiles->q,       &tiles->k,    &tiles->v,    &tiles->scores,
+                      &tiles->weights, &tiles->sums, &tiles->most, &tiles->total};
   long used = 0;
   for (int i = 0; i < 8; ++i) {
     if (base) *places[i] = base + used;
@@ -69,7 +71,8 @@ static void add_keys(
     float *scores = t->scores + row * keys_wide;
     const float *hidden = mask ? mask + row * p->mask.row + first * p->mask.column : NULL;
     float shrink = VARIANT(p->isa, weigh_row)(scores, hidden, p->mask.column, keys, t->most + row, t->total + row);
-    if (first > 0 && shrink != 1) VARIANT(p->isa, scale_row)(t->sums + row * p->values, shrink, p->values, t->sums + row * p->values);
+    float *sums = t->sums + row * p->values;
+    if (first > 0 && shrink != 1) VARIANT(p->isa, scale_row)(sums, shrink, p->values, sums);
   }
   gemm_pack_a(t->weights, t->scores, keys_wide, 1, rows, keys, p->height, 1);
   gemm_pack_b(t->v, v + first * p->v.row, p->v.row, p->v.column, keys, p->values, p->width);

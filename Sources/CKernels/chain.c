@@ -22,7 +22,9 @@ int lig_chain_prepare(lig_chain *c) {
       if (made >= 0) last_use[made] = s;
       step->is_single &= made >= 0 ? c->step[made].is_single : c->walk.step[operands[k]] == 0;
     }
-    if (step->is_binary ? !lig_binary_f32_function(step->operation) : !lig_unary_f32_function(step->operation)) return -1;
+    int is_known = step->is_binary ? lig_binary_f32_function(step->operation) != 0
+                                   : lig_unary_f32_function(step->operation) != 0;
+    if (!is_known) return -1;
   }
   for (int s = 0; s < c->steps; s++) {
     // What is needed here for the last time gives its place: functions may work in place.

@@ -63,7 +63,8 @@ private struct Chain: Sendable {
   }
 
   @unsafe func run(
-    _ pool: OpaquePointer?, _ inputs: UnsafeMutableBufferPointer<UnsafePointer<Float>?>, _ y: UnsafeMutablePointer<Float>
+    _ pool: OpaquePointer?, _ inputs: UnsafeMutableBufferPointer<UnsafePointer<Float>?>,
+    _ y: UnsafeMutablePointer<Float>
   ) {
     unsafe withUnsafePointer(to: plan) { unsafe lig_chain_run($0, pool, inputs.baseAddress, y) }
   }

@@ -44,7 +44,9 @@ public struct FusedAttention: Operator {
       }
     }
 
-    func dimensions(_ type: TensorType) -> [Dimension]? { type.shape.map { shape in axes.map { $0 < 0 ? 1 : shape[$0] } } }
+    func dimensions(_ type: TensorType) -> [Dimension]? {
+      type.shape.map { shape in axes.map { $0 < 0 ? 1 : shape[$0] } }
+    }
   }
 
   public static let names = [OperatorName("FusedAttention", domain: "ligature")]
@@ -60,14 +62,17 @@ public struct FusedAttention: Operator {
     self.scale = scale
     (self.query, self.key, self.value, self.result) = (query, key, value, result)
     let named = result.filter { $0 != -1 }
-    guard result.count == 4, named.sorted() == Array(0..<named.count), result[3] == named.count - 1, result[2] >= 0 else {
+    guard result.count == 4, named.sorted() == Array(0..<named.count), result[3] == named.count - 1, result[2] >= 0
+    else {
       throw LigatureError(.attribute, "the axes of the result are \(result); columns must be the last")
     }
   }
 
   public init(name: OperatorName, attributes: Attributes) throws {
     func layout(_ what: String) throws -> Layout {
-      Layout(axes: try attributes.ints("\(what)_axes", default: []), fixed: try attributes.ints("\(what)_fixed", default: []))
+      Layout(
+        axes: try attributes.ints("\(what)_axes", default: []), fixed: try attributes.ints("\(what)_fixed", default: [])
+      )
     }
     try self.init(
       scale: attributes.float("scale", default: 1), query: layout("q"), key: layout("k"), value: layout("v"),

@@ -14,7 +14,8 @@ public struct FusedElementwise: Operator {
     public static func == (a: Function, b: Function) -> Bool {
       switch (a, b) {
       case (.unary(let a), .unary(let b)):
-        a.function == b.function && a.alpha == b.alpha && a.beta == b.beta && a.approximatesByTanh == b.approximatesByTanh
+        a.function == b.function && a.alpha == b.alpha && a.beta == b.beta
+          && a.approximatesByTanh == b.approximatesByTanh
       case (.clip(let a, let b), .clip(let c, let d)): a == c && b == d
       case (.binary(let a), .binary(let b)): a == b
       default: false
@@ -44,7 +45,8 @@ public struct FusedElementwise: Operator {
   public var name: OperatorName { FusedElementwise.names[0] }
 
   public init(inputs: Int, steps: [Step]) throws {
-    guard (1...FusedElementwise.mostInputs).contains(inputs), (1...FusedElementwise.mostSteps).contains(steps.count) else {
+    guard (1...FusedElementwise.mostInputs).contains(inputs), (1...FusedElementwise.mostSteps).contains(steps.count)
+    else {
       throw LigatureError(
         .attribute,
         "\(inputs) inputs and \(steps.count) steps; 1 to \(FusedElementwise.mostInputs) inputs and 1 to \(FusedElementwise.mostSteps) steps can be fused"
