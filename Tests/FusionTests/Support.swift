@@ -1,3 +1,4 @@
+import CKernels
 import GraphIR
 import Operators
 import Passes
@@ -63,15 +64,24 @@ func fuse(_ sample: Sample, _ passes: [any Pass]) throws -> (operators: [String]
   var prepared = sample.builder.graph
   let reports = try PassManager(passes + [DeadCode()]).run(&prepared)
   try prepared.verify()
-  let expected = try Session(sample.builder.graph, options: Session.Options(threads: 1)).run(sample.inputs)
-  let results = try [1, 3].map { threads in
-    try Session(prepared, options: Session.Options(threads: threads)).run(sample.inputs)
-  }
-  for (a, b) in zip(results[0], results[1]) { #expect(sameBits(a, b), "the number of threads changes bits") }
-  for (a, b) in zip(results[0], expected) {
-    if let problem = difference(a, b, 1e-5) { Issue.record("after the passes: \(problem)") }
-  }
+  try exclusively { try compare(prepared, sample) }
   return (prepared.order.map { prepared[$0].op.name.type }, reports.flatMap(\.notes))
+}
+
+/// On every instruction set, with one thread and with three.
+private func compare(_ prepared: Graph, _ sample: Sample) throws {
+  let expected = try Session(sample.builder.graph, options: Session.Options(threads: 1)).run(sample.inputs)
+  defer { lig_cpu_limit(~0) }
+  for limit in [0, UInt32(LIG_CPU_AVX2), ~0] {
+    lig_cpu_limit(limit)
+    let results = try [1, 3].map { threads in
+      try Session(prepared, options: Session.Options(threads: threads)).run(sample.inputs)
+    }
+    for (a, b) in zip(results[0], results[1]) { #expect(sameBits(a, b), "the number of threads changes bits") }
+    for (a, b) in zip(results[0], expected) {
+      if let problem = difference(a, b, 1e-5) { Issue.record("after the passes, features \(limit): \(problem)") }
+    }
+  }
 }
 
 /// Whether some note rejects for a reason that contains these words.
