@@ -24,7 +24,8 @@ import Testing
         return try sample.builder.append(Gather(axis: 0), [turned, place])
       }
       let bounds = try [index, index + 1].map { try sample.builder.integers([$0]) }
-      let slice = try sample.builder.append(Slice(), [turned, bounds[0], bounds[1], axis, sample.builder.integers([1])])
+      let slice = try sample.builder.append(
+        Slice(), [turned, bounds[0], bounds[1], axis, sample.builder.integers([1])])
       return try sample.builder.append(Squeeze(), [slice, axis])
     }
   }
@@ -53,7 +54,9 @@ import Testing
     }
   }
 
-  @Test("queries of another length, masks of every kind", arguments: [[1, 1, 1, 21], [9, 21], [2, 1, 9, 21], [2, 3, 9, 1]])
+  @Test(
+    "queries of another length, masks of every kind",
+    arguments: [[1, 1, 1, 21], [9, 21], [2, 1, 9, 21], [2, 3, 9, 1]])
   func crossAttention(_ mask: [Int]) throws {
     var sample = Sample()
     let q = try sample.input([2, 3, 9, 8])
@@ -70,6 +73,39 @@ import Testing
     let weights = try sample.builder.append(Softmax(axis: -1), [scores])
     try sample.output(sample.builder.append(MatMul(), [weights, v]))
     #expect(try fuse(sample, [AttentionFusion()]).operators == ["FusedAttention"])
+  }
+
+  /// `x · weights [+ bias]` as `[N, heads, T, depth]`.
+  private func projection(_ sample: inout Sample, _ x: ValueID, hasBias: Bool, columns: Int = 24) throws -> ValueID {
+    var y = try sample.builder.append(MatMul(), [x, sample.weights([16, columns])])
+    if hasBias { y = try sample.binary(.add, y, sample.weights([columns])) }
+    let shape = try sample.builder.integers([0, -1, columns / 8, 8])
+    return try sample.builder.append(
+      Transpose(perm: [0, 2, 1, 3]), [sample.builder.append(Reshape(), [y, shape])])
+  }
+
+  @Test("projections of one tensor become one product", arguments: [false, true], [false, true])
+  func merging(_ hasBias: Bool, _ isCross: Bool) throws {
+    var sample = Sample()
+    let x = try sample.input([2, 9, 16], symbolic: [0, 1])
+    let memory = try isCross ? sample.input([2, 9, 16], symbolic: [0, 1]) : x
+    let q = try projection(&sample, x, hasBias: hasBias)
+    let (k, v) = try (
+      projection(&sample, memory, hasBias: hasBias), projection(&sample, memory, hasBias: hasBias)
+    )
+    try sample.output(attention(&sample, q, k, v, scalesQuery: true))
+    let (operators, _) = try fuse(sample, [AttentionFusion(), DeadCode(), MatMulFusion(), QKVMerging()])
+    #expect(operators.filter { $0.hasSuffix("MatMul") }.count == (isCross ? 2 : 1))
+    #expect(operators.last == "FusedAttention")
+  }
+
+  @Test("projections that differ stay apart") func mergingRejected() throws {
+    var sample = Sample()
+    let x = try sample.input([2, 9, 16])
+    let (q, k) = try (projection(&sample, x, hasBias: true), projection(&sample, x, hasBias: false))
+    try sample.output(attention(&sample, q, k, projection(&sample, x, hasBias: true)))
+    let passes: [any Pass] = [AttentionFusion(), DeadCode(), MatMulFusion(), QKVMerging()]
+    #expect(rejects(try fuse(sample, passes).notes, "others none"))
   }
 
   @Test("what cannot be fused is said") func rejected() throws {
@@ -95,7 +131,8 @@ import Testing
     #expect(try !fuse(shown, [AttentionFusion()]).operators.contains("FusedAttention"))
   }
 
-  @Test("the kernel agrees with its twin on every instruction set", arguments: 0..<12) func twin(_ seed: UInt64) throws {
+  @Test("the kernel agrees with its twin on every instruction set", arguments: 0..<12) func twin(_ seed: UInt64) throws
+  {
     var random = SeededGenerator(seed: seed + 3)
     func size(_ range: ClosedRange<Int>) -> Int { Int.random(in: range, using: &random) }
     var plan = lig_attention()
@@ -109,7 +146,9 @@ import Testing
     plan.v = steps(plan.keys, plan.values)
     plan.y = steps(plan.rows, plan.values)
     plan.mask = lig_attention_steps(batch: 0, head: 0, row: plan.keys, column: 1)
-    let counts = [plan.rows * plan.depth, plan.keys * plan.depth, plan.keys * plan.values].map { $0 * plan.batch * plan.heads }
+    let counts = [plan.rows * plan.depth, plan.keys * plan.depth, plan.keys * plan.values].map {
+      $0 * plan.batch * plan.heads
+    }
     let operands = counts.map { count in (0..<count).map { _ in Float.random(in: -2...2, using: &random) } }
     let mask = (0..<plan.rows * plan.keys).map { _ -> Float in
       Int.random(in: 0..<5, using: &random) == 0 ? -.infinity : Float.random(in: -1...1, using: &random)
