@@ -1,33 +1,23 @@
 #include "resize.h"
 
 #include <stdint.h>
+#include <math.h>
 #include <string.h>
 
 #include "broadcast.h"
 #include "grid_place.h"
-#include "isa.h"
-#include "vmath.h"
+#include "tasks.h"
+
+// Contraction would make the instruction sets differ.
+#pragma STDC FP_CONTRACT OFF
 
 typedef struct {
   void (*blend)(float *y, const float *x, long n, long taps, const int *index, const float *weight);
   void (*row)(float *y, const float *x, long count, long taps, const int *index, const float *weight);
 } resample_loops;
 
-#define LIG_ISA scalar
-#include "resize_loops.h"
-#undef LIG_ISA
-#if LIG_X86
-#pragma clang attribute push(LIG_AVX2, apply_to = function)
-#define LIG_ISA avx2
-#include "resize_loops.h"
-#undef LIG_ISA
-#pragma clang attribute pop
-#pragma clang attribute push(LIG_AVX512, apply_to = function)
-#define LIG_ISA avx512
-#include "resize_loops.h"
-#undef LIG_ISA
-#pragma clang attribute pop
-#endif
+#define KERNELS "resize.inc"
+#include "each_simd.h"
 
 // ── One axis with weights ───────────────────────────────────────────────────
 typedef struct {
@@ -62,7 +52,7 @@ void lig_resample_axis(
   const float *weight, lig_pool *pool
 ) {
   if (outer == 0 || inner == 0 || count == 0 || n == 0) return;
-  axis_job work = {LIG_PICK(resample), x, y, outer, n, inner, count, taps, 1, index, weight};
+  axis_job work = {BEST(resample), x, y, outer, n, inner, count, taps, 1, index, weight};
   long size = (inner == 1 ? count : inner) * taps;
   work.per_task = lig_max(1, LIG_GRAIN / size);
   lig_parallel(pool, lig_tiles(inner == 1 ? outer : outer * count, work.per_task), axis_task, &work);
