@@ -1,7 +1,8 @@
 # make read   shows what Ligature does: reads the text of a picture
 # make test   runs all tests
+# make neon   compares the kernels of all instruction sets, NEON under qemu, with their scalar twins
 # make release   the program without debugging symbols, its size, and the libraries that it needs
-.PHONY: read test release build packages models test-models venv format fixtures schema clean
+.PHONY: read test neon release build packages models test-models venv format fixtures schema clean
 
 SWIFT_FLAGS := -c release --explicit-target-dependency-import-check error
 LIGATURE := .build/release/ligature
@@ -14,6 +15,10 @@ read: packages build models
 test: packages build models venv test-models
 	swift build $(SWIFT_FLAGS) --build-tests
 	swift test $(SWIFT_FLAGS) --skip-build --no-parallel
+
+# Not part of the tests: a cross compiler and an emulator are needed.
+neon:
+	@Tests/CrossKernels/run
 
 # Models that only tests run.
 test-models: build
