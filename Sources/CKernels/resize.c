@@ -68,6 +68,7 @@ typedef struct {
   const int *indices[LIG_MAX_RANK];
   long stride[LIG_MAX_RANK];
   long size, rows, per_task;
+  void (*twice)(const float *x, float *y, long n);
 } nearest_job;
 
 static void nearest_row(const nearest_job *work, const char *x, char *y) {
@@ -75,9 +76,7 @@ static void nearest_row(const nearest_job *work, const char *x, char *y) {
   long n = work->out[last];
   const int *index = work->indices[last];
   if (work->repeat == 2 && work->size == 4) {
-    const uint32_t *p = (const uint32_t *)x;
-    uint32_t *q = (uint32_t *)y;
-    for (long i = 0; i < n / 2; i++) q[2 * i] = q[2 * i + 1] = p[i];
+    work->twice((const float *)x, (float *)y, n / 2);
     return;
   }
   if (work->repeat > 2 && work->size == 4) {
@@ -105,12 +104,15 @@ static void nearest_task(void *context, long index, int worker) {
   int last = work->rank - 1;
   long first = index * work->per_task, end = lig_min(first + work->per_task, work->rows), before = -1;
   long bytes = work->out[last] * work->size;
+  long at[LIG_MAX_RANK], rest = first;
+  for (int axis = last - 1; axis >= 0; axis--) {
+    at[axis] = rest % work->out[axis];
+    rest /= work->out[axis];
+  }
   for (long row = first; row < end; row++) {
-    long rest = row, from = 0;
-    for (int axis = last - 1; axis >= 0; axis--) {
-      from += work->indices[axis][rest % work->out[axis]] * work->stride[axis];
-      rest /= work->out[axis];
-    }
+    long from = 0;
+    for (int axis = 0; axis < last; axis++) from += work->indices[axis][at[axis]] * work->stride[axis];
+    for (int axis = last - 1; axis >= 0 && ++at[axis] == work->out[axis]; axis--) at[axis] = 0;
     char *y = work->y + row * bytes;
     const char *x = work->x + from * work->size;
     if (from == before) {
@@ -129,7 +131,8 @@ void lig_resample_nearest(
   lig_pool *pool
 ) {
   if (rank < 1 || rank > LIG_MAX_RANK) return;
-  nearest_job work = {.x = x, .y = y, .rank = rank, .out = out_shape, .size = element_size, .rows = 1};
+  nearest_job work = {
+    .x = x, .y = y, .rank = rank, .out = out_shape, .size = element_size, .rows = 1, .twice = BEST(twice)};
   for (int i = 0; i < rank; i++) {
     work.indices[i] = indices;
     indices += out_shape[i];
