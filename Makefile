@@ -1,8 +1,9 @@
 # make read   shows what Ligature does: reads the text of a picture
 # make test   runs all tests
+# make neon   compares the kernels of all instruction sets, NEON under qemu, with their scalar twins
 # make release   the program without debugging symbols, its size, and the libraries that it needs
 # make measure   measures against ONNX Runtime and OpenVINO on this machine, which should do nothing else meanwhile
-.PHONY: read test release measure build packages models test-models venv format fixtures schema clean
+.PHONY: read test neon release measure build packages models test-models venv format fixtures schema clean
 
 SWIFT_FLAGS := -c release --explicit-target-dependency-import-check error
 LIGATURE := .build/release/ligature
@@ -19,6 +20,10 @@ test: packages build models venv test-models
 measure: build models test-models
 	Tests/Parity/venv.sh --openvino
 	Tests/Performance/measure.py cases scaling limits tables
+
+# Not part of the tests: a cross compiler and an emulator are needed.
+neon:
+	@Tests/CrossKernels/run
 
 # Models that only tests run.
 test-models: build

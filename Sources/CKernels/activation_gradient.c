@@ -1,7 +1,7 @@
 #include "activation_gradient.h"
 
 #include "gemm.h"
-#include "isa.h"
+#include "tasks.h"
 
 #define KERNELS "activation_gradient.inc"
 #include "each_simd.h"

@@ -1,11 +1,15 @@
 #include "broadcast.h"
 
+#include <math.h>
+#include <stdint.h>
 #include <string.h>
 
 #include "broadcast_walk.h"
 #include "elementwise_functions.h"
-#include "isa.h"
-#include "vmath.h"
+#include "tasks.h"
+
+// Contraction would make the instruction sets differ.
+#pragma STDC FP_CONTRACT OFF
 
 // ── The walk ────────────────────────────────────────────────────────────────
 int lig_broadcast_prepare(lig_broadcast *plan, int inputs, int rank, const long *shape, const long *shapes) {
@@ -66,21 +70,8 @@ typedef lig_binary_function binary_f32;
   B(LIG_BINARY_GREATER, unsigned char, a > b) \
   B(LIG_BINARY_GREATER_OR_EQUAL, unsigned char, a >= b)
 
-#define LIG_ISA scalar
-#include "binary_loops.h"
-#undef LIG_ISA
-#if LIG_X86
-#pragma clang attribute push(LIG_AVX2, apply_to = function)
-#define LIG_ISA avx2
-#include "binary_loops.h"
-#undef LIG_ISA
-#pragma clang attribute pop
-#pragma clang attribute push(LIG_AVX512, apply_to = function)
-#define LIG_ISA avx512
-#include "binary_loops.h"
-#undef LIG_ISA
-#pragma clang attribute pop
-#endif
+#define KERNELS "broadcast.inc"
+#include "each_simd.h"
 
 static void fmod_f32(const float *a, const float *b, void *y_, long n, long sa, long sb) {
   float *y = y_;
@@ -280,7 +271,7 @@ static void broadcast_task(void *context, long index, int worker) {
 
 lig_binary_function lig_binary_f32_function(int operation) {
   return operation >= 0 && operation <= LIG_BINARY_PRELU && operation != LIG_BINARY_MOD && operation != LIG_BINARY_FMOD
-           ? LIG_PICK(binary_table)[operation]
+           ? BEST(binary_table)[operation]
            : 0;
 }
 
@@ -297,7 +288,7 @@ int lig_binary(
   } else if (operation == LIG_BINARY_MOD || operation == LIG_BINARY_FMOD) {
     work.run_f32 = operation == LIG_BINARY_MOD ? mod_f32 : fmod_f32;
   } else {
-    work.run_f32 = LIG_PICK(binary_table)[operation];
+    work.run_f32 = BEST(binary_table)[operation];
   }
   split(&work);
   lig_parallel(pool, task_count(&work), broadcast_task, &work);

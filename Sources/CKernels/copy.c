@@ -3,7 +3,7 @@
 #include <stdint.h>
 #include <string.h>
 
-#include "isa.h"
+#include "tasks.h"
 
 enum { EMPTY, RUNS, FILL, STRIDED, TRANSPOSE };
 

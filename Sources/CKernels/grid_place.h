@@ -4,7 +4,7 @@
 
 #include <math.h>
 
-#include "isa.h"
+#include "tasks.h"
 #include "resize.h"
 
 static inline float denormalize(float v, long n, int align) {

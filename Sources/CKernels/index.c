@@ -1,12 +1,12 @@
 #include "index.h"
 
+#include <math.h>
 #include <stdint.h>
 #include <string.h>
 
 #include "broadcast.h"
 #include "copy.h"
-#include "isa.h"
-#include "vmath.h"
+#include "tasks.h"
 
 static inline long index_at(const void *indices, int wide, long i) {
   return wide ? (long)((const int64_t *)indices)[i] : ((const int32_t *)indices)[i];

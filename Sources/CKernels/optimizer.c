@@ -3,7 +3,7 @@
 #include <math.h>
 #include <stddef.h>
 
-#include "isa.h"
+#include "tasks.h"
 
 // Written so that NaN falls through.
 static inline __attribute__((always_inline)) float clamped(float x, float limit) {
@@ -11,21 +11,8 @@ static inline __attribute__((always_inline)) float clamped(float x, float limit)
   return x > limit ? limit : x;
 }
 
-#define LIG_ISA scalar
-#include "optimizer_loops.h"
-#undef LIG_ISA
-#if LIG_X86
-#pragma clang attribute push(LIG_AVX2, apply_to = function)
-#define LIG_ISA avx2
-#include "optimizer_loops.h"
-#undef LIG_ISA
-#pragma clang attribute pop
-#pragma clang attribute push(LIG_AVX512, apply_to = function)
-#define LIG_ISA avx512
-#include "optimizer_loops.h"
-#undef LIG_ISA
-#pragma clang attribute pop
-#endif
+#define KERNELS "optimizer.inc"
+#include "each_simd.h"
 
 // At most two moments beside the parameter.
 typedef struct {
@@ -45,24 +32,24 @@ typedef struct {
 
 static void sgd_task(void *context, long index, int worker) {
   STRETCH;
-  LIG_PICK(sgd)(j->rule, n, AT(j->parameter), AT(j->gradient), AT(j->a), AT(j->next), AT(j->next_a));
+  BEST(sgd)(j->rule, n, AT(j->parameter), AT(j->gradient), AT(j->a), AT(j->next), AT(j->next_a));
 }
 
 static void adam_task(void *context, long index, int worker) {
   STRETCH;
-  LIG_PICK(adam)(
+  BEST(adam)(
       j->rule, n, AT(j->parameter), AT(j->gradient), AT(j->a), AT(j->b), AT(j->next), AT(j->next_a), AT(j->next_b));
 }
 
 static void adadelta_task(void *context, long index, int worker) {
   STRETCH;
-  LIG_PICK(adadelta)(
+  BEST(adadelta)(
       j->rule, n, AT(j->parameter), AT(j->gradient), AT(j->a), AT(j->b), AT(j->next), AT(j->next_a), AT(j->next_b));
 }
 
 static void square_sum_task(void *context, long index, int worker) {
   STRETCH;
-  j->partial[index] = LIG_PICK(square_sum)(AT(j->parameter), n);
+  j->partial[index] = BEST(square_sum)(AT(j->parameter), n);
 }
 
 void lig_sgd(

@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "gemm.h"
-#include "isa.h"
+#include "tasks.h"
 
 #define KERNELS "pooling_gradient.inc"
 #include "each_simd.h"

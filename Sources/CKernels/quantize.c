@@ -4,7 +4,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "isa.h"
+#include "tasks.h"
 
 #pragma STDC FP_CONTRACT OFF
 
@@ -26,21 +26,8 @@ static inline __attribute__((always_inline)) int to_integer(float x, int zero, i
   return (int)rintf(x) + zero;
 }
 
-#define LIG_ISA scalar
-#include "quantize_loops.h"
-#undef LIG_ISA
-#if LIG_X86
-#pragma clang attribute push(LIG_AVX2, apply_to = function)
-#define LIG_ISA avx2
-#include "quantize_loops.h"
-#undef LIG_ISA
-#pragma clang attribute pop
-#pragma clang attribute push(LIG_AVX512, apply_to = function)
-#define LIG_ISA avx512
-#include "quantize_loops.h"
-#undef LIG_ISA
-#pragma clang attribute pop
-#endif
+#define KERNELS "quantize.inc"
+#include "each_simd.h"
 
 typedef struct {
   const lig_quantization *plan;
@@ -117,7 +104,7 @@ int lig_quantize(
   if (p->type < LIG_UINT8 || p->type > LIG_INT16) return -1;
   const int type = p->type - LIG_UINT8;
   quantize_job job = {.plan = p, .x = x, .q = q, .scale = scale, .zero = zero, .width = widths[type]};
-  job.quantize = LIG_PICK(quantize_table)[type];
+  job.quantize = BEST(quantize_table)[type];
   run_all(&job, pool);
   return 0;
 }
@@ -127,7 +114,7 @@ int lig_dequantize(
   if (p->type < LIG_UINT8 || p->type > LIG_INT32) return -1;
   const int type = p->type - LIG_UINT8;
   quantize_job job = {.plan = p, .x = x, .q = q, .scale = scale, .zero = zero, .width = widths[type]};
-  job.dequantize = LIG_PICK(dequantize_table)[type];
+  job.dequantize = BEST(dequantize_table)[type];
   run_all(&job, pool);
   return 0;
 }
@@ -145,7 +132,7 @@ static void range_task(void *context, long index, int worker) {
   (void)worker;
   range_job *job = context;
   long start = index * job->slice;
-  LIG_PICK(find_range)(job->x + start, lig_min(job->slice, job->count - start), job->low + index, job->high + index);
+  BEST(find_range)(job->x + start, lig_min(job->slice, job->count - start), job->low + index, job->high + index);
 }
 
 static lig_dynamic_scale scale_of(float low, float high) {

@@ -1,31 +1,18 @@
 #include "random.h"
 
-#include "isa.h"
+#include "tasks.h"
 
 #define PHILOX_M0 0xD2511F53u
 #define PHILOX_M1 0xCD9E8D57u
 #define PHILOX_W0 0x9E3779B9u
 #define PHILOX_W1 0xBB67AE85u
 
-#define LIG_ISA scalar
-#include "random_loops.h"
-#undef LIG_ISA
-#if LIG_X86
-#pragma clang attribute push(LIG_AVX2, apply_to = function)
-#define LIG_ISA avx2
-#include "random_loops.h"
-#undef LIG_ISA
-#pragma clang attribute pop
-#pragma clang attribute push(LIG_AVX512, apply_to = function)
-#define LIG_ISA avx512
-#include "random_loops.h"
-#undef LIG_ISA
-#pragma clang attribute pop
-#endif
+#define KERNELS "random.inc"
+#include "each_simd.h"
 
 void lig_philox(const uint32_t counter[4], const uint32_t key[2], uint32_t words[4]) {
   uint32_t tile[4][64];
-  philox_tile_scalar(counter, key, tile);
+  philox_tile_plain(counter, key, tile);
   for (int word = 0; word < 4; ++word) words[word] = tile[word][0];
 }
 
@@ -48,9 +35,9 @@ static void drop_task(void *context, long index, int worker) {
     // More blocks than one word can count go into the upper half of the draw's number, which no run gets to.
     const uint32_t counter[4] = {
       (uint32_t)block, j->counter[1], j->counter[2], j->counter[3] + ((uint32_t)(block >> 32) << 16)};
-    LIG_PICK(philox_tile)(counter, j->key, words);
+    BEST(philox_tile)(counter, j->key, words);
     const long start = tile * TILE;
-    LIG_PICK(drop_row)(
+    BEST(drop_row)(
         j->x + start, &words[0][0], j->threshold, j->scale, lig_min(TILE, j->count - start), j->y + start);
   }
 }

@@ -181,7 +181,8 @@ static void reduce_rows(
   double totals[BLOCK];
   for (long k = 0; k < width; k++) totals[k] = (double)how->start;
   for (long row = 0; row < plan->terms; row += length) {
-    const float *p = x + offset_of(row / lig_max(length, 1), lig_max(inner, 0), plan->reduced_shape, plan->reduced_stride);
+    const long outer = row / lig_max(length, 1);
+    const float *p = x + offset_of(outer, lig_max(inner, 0), plan->reduced_shape, plan->reduced_stride);
     for (long r = 0; r < length; r += FLUSH) {
       for (long k = 0; k < width; k++) parts[k] = how->start;
       how->rows(p + r * step, step, lig_min(FLUSH, length - r), width, shift, parts);

@@ -1,33 +1,23 @@
 #include "resize.h"
 
 #include <stdint.h>
+#include <math.h>
 #include <string.h>
 
 #include "broadcast.h"
 #include "grid_place.h"
-#include "isa.h"
-#include "vmath.h"
+#include "tasks.h"
+
+// Contraction would make the instruction sets differ.
+#pragma STDC FP_CONTRACT OFF
 
 typedef struct {
   void (*blend)(float *y, const float *x, long n, long taps, const int *index, const float *weight);
   void (*row)(float *y, const float *x, long count, long taps, const int *index, const float *weight);
 } resample_loops;
 
-#define LIG_ISA scalar
-#include "resize_loops.h"
-#undef LIG_ISA
-#if LIG_X86
-#pragma clang attribute push(LIG_AVX2, apply_to = function)
-#define LIG_ISA avx2
-#include "resize_loops.h"
-#undef LIG_ISA
-#pragma clang attribute pop
-#pragma clang attribute push(LIG_AVX512, apply_to = function)
-#define LIG_ISA avx512
-#include "resize_loops.h"
-#undef LIG_ISA
-#pragma clang attribute pop
-#endif
+#define KERNELS "resize.inc"
+#include "each_simd.h"
 
 // ── One axis with weights ───────────────────────────────────────────────────
 typedef struct {
@@ -62,7 +52,7 @@ void lig_resample_axis(
   const float *weight, lig_pool *pool
 ) {
   if (outer == 0 || inner == 0 || count == 0 || n == 0) return;
-  axis_job work = {LIG_PICK(resample), x, y, outer, n, inner, count, taps, 1, index, weight};
+  axis_job work = {BEST(resample), x, y, outer, n, inner, count, taps, 1, index, weight};
   long size = (inner == 1 ? count : inner) * taps;
   work.per_task = lig_max(1, LIG_GRAIN / size);
   lig_parallel(pool, lig_tiles(inner == 1 ? outer : outer * count, work.per_task), axis_task, &work);
@@ -78,6 +68,7 @@ typedef struct {
   const int *indices[LIG_MAX_RANK];
   long stride[LIG_MAX_RANK];
   long size, rows, per_task;
+  void (*twice)(const float *x, float *y, long n);
 } nearest_job;
 
 static void nearest_row(const nearest_job *work, const char *x, char *y) {
@@ -85,9 +76,7 @@ static void nearest_row(const nearest_job *work, const char *x, char *y) {
   long n = work->out[last];
   const int *index = work->indices[last];
   if (work->repeat == 2 && work->size == 4) {
-    const uint32_t *p = (const uint32_t *)x;
-    uint32_t *q = (uint32_t *)y;
-    for (long i = 0; i < n / 2; i++) q[2 * i] = q[2 * i + 1] = p[i];
+    work->twice((const float *)x, (float *)y, n / 2);
     return;
   }
   if (work->repeat > 2 && work->size == 4) {
@@ -115,12 +104,15 @@ static void nearest_task(void *context, long index, int worker) {
   int last = work->rank - 1;
   long first = index * work->per_task, end = lig_min(first + work->per_task, work->rows), before = -1;
   long bytes = work->out[last] * work->size;
+  long at[LIG_MAX_RANK], rest = first;
+  for (int axis = last - 1; axis >= 0; axis--) {
+    at[axis] = rest % work->out[axis];
+    rest /= work->out[axis];
+  }
   for (long row = first; row < end; row++) {
-    long rest = row, from = 0;
-    for (int axis = last - 1; axis >= 0; axis--) {
-      from += work->indices[axis][rest % work->out[axis]] * work->stride[axis];
-      rest /= work->out[axis];
-    }
+    long from = 0;
+    for (int axis = 0; axis < last; axis++) from += work->indices[axis][at[axis]] * work->stride[axis];
+    for (int axis = last - 1; axis >= 0 && ++at[axis] == work->out[axis]; axis--) at[axis] = 0;
     char *y = work->y + row * bytes;
     const char *x = work->x + from * work->size;
     if (from == before) {
@@ -139,7 +131,8 @@ void lig_resample_nearest(
   lig_pool *pool
 ) {
   if (rank < 1 || rank > LIG_MAX_RANK) return;
-  nearest_job work = {.x = x, .y = y, .rank = rank, .out = out_shape, .size = element_size, .rows = 1};
+  nearest_job work = {
+    .x = x, .y = y, .rank = rank, .out = out_shape, .size = element_size, .rows = 1, .twice = BEST(twice)};
   for (int i = 0; i < rank; i++) {
     work.indices[i] = indices;
     indices += out_shape[i];

@@ -1,22 +1,9 @@
 #include "resize_add.h"
 
-#include "isa.h"
+#include "tasks.h"
 
-#define LIG_ISA scalar
-#include "resize_add_loops.h"
-#undef LIG_ISA
-#if LIG_X86
-#pragma clang attribute push(LIG_AVX2, apply_to = function)
-#define LIG_ISA avx2
-#include "resize_add_loops.h"
-#undef LIG_ISA
-#pragma clang attribute pop
-#pragma clang attribute push(LIG_AVX512, apply_to = function)
-#define LIG_ISA avx512
-#include "resize_add_loops.h"
-#undef LIG_ISA
-#pragma clang attribute pop
-#endif
+#define KERNELS "resize_add.inc"
+#include "each_simd.h"
 
 typedef struct {
   void (*row)(const float *x, const float *y, float *out, long width, long repeat, const int *columns);
@@ -49,7 +36,7 @@ void lig_resize_add(
 ) {
   if (planes == 0 || height == 0 || width == 0) return;
   resize_add_job work = {
-    LIG_PICK(add_row), x, y, out, in_height, in_width, height, width, y_height, y_width, 0, planes * height, 1, rows,
+    BEST(add_row), x, y, out, in_height, in_width, height, width, y_height, y_width, 0, planes * height, 1, rows,
     columns};
   work.repeat = in_width > 0 && width % in_width == 0 ? width / in_width : 0;
   for (long j = 0; j < width && work.repeat; j++) {

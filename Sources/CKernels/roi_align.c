@@ -3,7 +3,7 @@
 #include <math.h>
 #include <string.h>
 
-#include "isa.h"
+#include "tasks.h"
 
 // Samples lie on a grid, and how a sample is mixed from its four pixels is a product of one weight an axis. So a bin is
 // a short list of rows and one of columns, each with the sum of its weights: a mean takes every pixel of a box about
@@ -14,21 +14,8 @@ typedef struct {
   void (*raise)(float *high, float *low, const float *x, float most, float least, long n);
 } roi_loops;
 
-#define LIG_ISA scalar
-#include "roi_align_loops.h"
-#undef LIG_ISA
-#if LIG_X86
-#pragma clang attribute push(LIG_AVX2, apply_to = function)
-#define LIG_ISA avx2
-#include "roi_align_loops.h"
-#undef LIG_ISA
-#pragma clang attribute pop
-#pragma clang attribute push(LIG_AVX512, apply_to = function)
-#define LIG_ISA avx512
-#include "roi_align_loops.h"
-#undef LIG_ISA
-#pragma clang attribute pop
-#endif
+#define KERNELS "roi_align.inc"
+#include "each_simd.h"
 
 // Channels of a task, and of a task of the gradient.
 enum { CHANNELS = 32, GRADIENT_CHANNELS = 16 };
@@ -317,7 +304,7 @@ lig_roi_problem lig_roi_align_run(
   lig_roi_problem problem = check_boxes(p, boxes, images);
   if (problem.kind != LIG_ROI_FITS) return problem;
   roi_job job = {
-    .plan = p, .loops = LIG_PICK(roi), .x = x, .boxes = boxes, .images = images, .y = y, .workspace = workspace,
+    .plan = p, .loops = BEST(roi), .x = x, .boxes = boxes, .images = images, .y = y, .workspace = workspace,
     .channel_tasks = lig_tiles(p->channels, CHANNELS),
   };
   lig_parallel(pool, p->boxes * job.channel_tasks, forward_task, &job);
@@ -330,7 +317,7 @@ lig_roi_problem lig_roi_align_gradient_run(
   lig_roi_problem problem = check_boxes(p, boxes, images);
   if (problem.kind != LIG_ROI_FITS) return problem;
   roi_job job = {
-    .plan = p, .loops = LIG_PICK(roi), .x = x, .boxes = boxes, .g = g, .images = images, .dx = dx,
+    .plan = p, .loops = BEST(roi), .x = x, .boxes = boxes, .g = g, .images = images, .dx = dx,
     .workspace = workspace, .channel_tasks = lig_tiles(p->channels, GRADIENT_CHANNELS),
   };
   lig_parallel(pool, p->images * job.channel_tasks, gradient_task, &job);

@@ -4,7 +4,7 @@
 #include <stdint.h>
 #include <string.h>
 
-#include "isa.h"
+#include "tasks.h"
 
 // ── TopK: a heap of the k best so far, the worst on top; then it is sorted in place ─
 typedef struct { double value; long whole, index; } entry;

@@ -1,6 +1,6 @@
 #include "strided_sum.h"
 
-#include "isa.h"
+#include "tasks.h"
 
 typedef struct {
   const lig_strided_sum *plan;
