@@ -48,6 +48,8 @@ public struct Comparison {
   public var seconds = 5.0
   /// How often each engine is started to time loading and the first run.
   public var starts = 3
+  /// Where ours keeps prepared models; the first start fills it.
+  public var cache: String?
   /// The most seconds that an engine may take for an answer.
   public var patience = 600
 
@@ -83,7 +85,8 @@ public struct Comparison {
       Runner(
         engine: engine,
         task: EngineTask(
-          engine: engine.name, model: model, threads: threads, processors: processors, inputs: files),
+          engine: engine.name, model: model, threads: threads, processors: processors, cache: cache,
+          inputs: files),
         folder: folder, patience: patience)
     }
     for _ in 0..<max(starts, 1) {

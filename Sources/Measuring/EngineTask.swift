@@ -41,6 +41,8 @@ public struct EngineTask: Codable, Sendable {
   public var threads: Int
   /// The processors that it may run on.
   public var processors: [Int]
+  /// Where ours keeps prepared models, if anywhere.
+  public var cache: String?
   public var inputs: [RawTensor]
 }
 

@@ -35,6 +35,7 @@ extension BenchCommand {
       comparison.rounds = runs
       comparison.seconds = seconds ?? 5
       comparison.starts = starts
+      comparison.cache = cache
       let results = try comparison.run(engines)
       report.comparisons.append(.init(threads: count, results: results))
       if !json { print("\nthreads: \(count)\n\(table(results))") }

@@ -22,6 +22,12 @@ struct BenchCommand: ParsableCommand {
   @Option(help: ArgumentHelp("The most memory that intermediate tensors may take, as in 512MiB.", valueName: "bytes"))
   var memoryLimit = ByteCount(bytes: Session.Options.defaultMemoryLimit)
 
+  @Option(
+    help: ArgumentHelp(
+      "Keep prepared models in this folder. With --against the first of --starts fills it.", valueName: "folder"),
+    completion: .directory)
+  var cache: String?
+
   @Option(help: "Timed runs, or rounds with --against; --seconds are measured in any case.")
   var runs = 20
 
@@ -105,6 +111,7 @@ struct BenchCommand: ParsableCommand {
   private func measure(threads: Int) throws -> Report {
     var options = Session.Options(threads: threads)
     options.memoryLimit = memoryLimit.bytes
+    options.cache = cache
     let loaded = try LoadedModel(model, options: options)
     let graph = loaded.session.graph
     let sizes = try shapes.sizes(for: graph, recipe: loaded.recipeSizes)

@@ -28,7 +28,9 @@ struct BenchEngineCommand: ParsableCommand {
     var reply = EngineReply()
     reply.resident = ResidentMemory.now
     let start = ContinuousClock.now
-    let loaded = try LoadedModel(task.model, options: Session.Options(threads: task.threads))
+    var options = Session.Options(threads: task.threads)
+    options.cache = task.cache
+    let loaded = try LoadedModel(task.model, options: options)
     reply.load = start.duration(to: .now).seconds * 1000
     reply.version = Ligature.configuration.version
     try say(reply)

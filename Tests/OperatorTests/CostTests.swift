@@ -67,11 +67,12 @@ import Testing
   }
 
   @Test func movingData() throws {
-    // 4 rows of 100 are taken from a table of 1000; indices are counted as four bytes here.
-    let gather = try cost("Gather", [[1000, 100], [4]])
+    // 4 rows of 100 are taken from a table of 1000.
+    let table = InferenceContext([TensorType(.float32, sizes: [1000, 100]), TensorType(.int64, sizes: [4])])
+    let gather = Gather().cost(table, outputs: [TensorType(.float32, sizes: [4, 100])])
     #expect(gather.multiplyAdds == 0)
     #expect(gather.bytesWritten == 1600)
-    #expect(gather.bytesRead == 16 + 1600)
+    #expect(gather.bytesRead == 32 + 1600)
     let add = try cost("Add", [[2, 3, 4], [4]])
     #expect(add.bytesRead == 4 * (24 + 4))
     #expect(add.multiplyAdds == 24)
