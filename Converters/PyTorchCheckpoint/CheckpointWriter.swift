@@ -165,7 +165,7 @@ private final class StoragePlanner {
     let count = (range.end - range.start) / width
     let key = range.key ?? storages.count
     if range.key == nil {
-      storages.append(try Tensor(tensor.element, [count], storage: range.storage, byteOffset: range.start))
+      storages.append(try Tensor.view(tensor.element, [count], range.storage, byteOffset: range.start))
       ranges[memory]?[index].key = key
     }
     return PickleWriter.Place(key: "\(key)", count: count, offset: (tensor.byteOffset - range.start) / width)

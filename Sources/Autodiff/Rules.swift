@@ -23,6 +23,7 @@
 /// their like end the path without an error.
 package enum GradientRules {
   private static let ofUpdates = "an update is made of gradients; the loss comes before it"
+  private static let ofFusion = "it is made for inference; differentiate the graph that it was prepared from"
   private static let ofQuantization = "quantised numbers are not trained; train in float32 and quantise afterwards"
   /// By operator type, why there is no rule and what to do. Operators of the domain `ligature` that are derivatives
   /// themselves are not listed: the second derivative is asked for by no training here.
@@ -32,6 +33,7 @@ package enum GradientRules {
     "DequantizeLinear": ofQuantization,
     "DynamicQuantizeLSTM": ofQuantization,
     "DynamicQuantizeLinear": ofQuantization,
+    "FusedAttention": ofFusion, "FusedElementwise": ofFusion, "FusedMatMul": ofFusion, "ResizeAdd": ofFusion,
     "GlobalNorm": "clipping scales gradients, it is no part of the loss",
     "LearningRate": "it follows the step, not the parameters",
     "LargestMask": "which elements are the largest changes in jumps; use TopK for their values",

@@ -40,10 +40,10 @@ enum ConvolutionKernels {
     }
   }
 
-  /// The largest tiles of Winograd's algorithm: small ones for weights that training changes, any for constant ones
-  /// unless sums must keep to the order of the definition.
+  /// The largest tiles of Winograd's algorithm: none where sums must keep to the order of the definition, small ones for
+  /// weights that training changes, any for constant ones.
   private static func allowsWinograd(_ weights: Operand, _ context: KernelContext) -> Int32 {
-    weights.constant == nil ? 2 : context.precision == .strict ? 0 : 4
+    context.precision == .strict ? 0 : weights.constant == nil ? 2 : 4
   }
 
   /// Algorithms that read the same packed weights, under one name: sizes choose among them, plans share the weights.

@@ -62,7 +62,7 @@ import TensorCore
 
   func tensor(at index: Int) throws -> Tensor {
     let cell = cells[index]
-    return try Tensor(cell.element, cell.shape, storage: cell.storage, byteOffset: cell.byteOffset)
+    return try Tensor.view(cell.element, cell.shape, cell.storage, byteOffset: cell.byteOffset)
   }
 
   func set(_ name: String, _ tensor: Tensor) throws {

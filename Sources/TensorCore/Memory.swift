@@ -47,7 +47,7 @@ import Foundation
     var size = try Checked.add(byteCount, 4095) & ~4095
     // A last part that nearly fills a huge page may have one.
     let rest = size % Memory.hugePage
-    if rest > Memory.hugePage / 4 * 3 { size += Memory.hugePage - rest }
+    if rest > Memory.hugePage / 4 * 3 { size = try Checked.add(size, Memory.hugePage - rest) }
     // Room to begin at a huge page's boundary; what lies before and behind goes back at once.
     let room = try Checked.add(size, Memory.hugePage)
     let mapped = unsafe mmap(nil, room, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)

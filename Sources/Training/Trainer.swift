@@ -56,6 +56,7 @@ public final class Trainer {
     var session = options.session
     // Below a limit of its own the trainer sees to it; without one, more than the machine has is an error at once.
     session.memoryLimit = Int(clamping: ProcessInfo.processInfo.physicalMemory)
+    session.precision = session.precision ?? .float32
     return try Session(graph, updates: training.updates, options: session)
   }
 

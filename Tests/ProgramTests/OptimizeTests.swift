@@ -31,7 +31,7 @@ import Testing
     let again = try Model(contentsOf: written, operators: .standard)
     #expect(again.metadata["ligature.recipe"] == (try TinyModels.detector().metadata["ligature.recipe"]))
     for path in [model, written] {
-      let run = try Program.run(["run", path, "--shape", "x=1x3x32x32", "-o", folder(path == model ? "a" : "b")])
+      let run = try Program.run(["run", path, "--shape", "x=1x3x32x32", "--output", folder(path == model ? "a" : "b")])
       #expect(run.status == 0, "\(run.errors)")
     }
     #expect(try folder.bytes("a/map.npy") == folder.bytes("b/map.npy"))
