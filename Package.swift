@@ -141,7 +141,7 @@ let package = Package(
     .target(name: "CAllocationCounter", path: "Tests/TestSupport/CAllocationCounter"),
     tests("OperatorTests", ["CKernels", "GraphIR", "Operators", "Runtime", "TensorCore", "TestSupport"]),
     tests("FusionTests", ["CKernels", "GraphIR", "Operators", "Passes", "Runtime", "TensorCore", "TestSupport"]),
-    tests("KernelTests", ["CKernels", "COpenBLAS", "TestSupport"]),
+    tests("KernelTests", ["CKernels", "COpenBLAS", "TensorCore", "TestSupport"]),
     tests("AutodiffTests", ["Autodiff", "CKernels", "GraphIR", "Operators", "Runtime", "TensorCore", "TestSupport"]),
     tests("TensorCoreTests", ["TensorCore"]),
     tests("GraphIRTests", ["GraphIR", "TensorCore"]),

@@ -1,4 +1,5 @@
 import Foundation
+import TensorCore
 
 /// What repeated measurements of one thing say.
 public struct Summary: Codable, Sendable, Equatable {
@@ -49,24 +50,11 @@ public struct Ratio: Codable, Sendable, Equatable {
       (low, high) = (value, value)
       return
     }
-    var generator = SeededGenerator(state: 0x5EED)
+    var generator = SplitMix64(0x5EED)
     let drawn = (0..<resamples).map { _ in
       ratio(rounds.indices.map { _ in Int.random(in: rounds.indices, using: &generator) })
     }.sorted()
     low = quantile(drawn, 0.025)
     high = quantile(drawn, 0.975)
-  }
-}
-
-/// splitmix64 (Steele, Lea and Flood, 2014).
-struct SeededGenerator: RandomNumberGenerator {
-  var state: UInt64
-
-  mutating func next() -> UInt64 {
-    state &+= 0x9E37_79B9_7F4A_7C15
-    var z = state
-    z = (z ^ (z >> 30)) &* 0xBF58_476D_1CE4_E5B9
-    z = (z ^ (z >> 27)) &* 0x94D0_49BB_1331_11EB
-    return z ^ (z >> 31)
   }
 }

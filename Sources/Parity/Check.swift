@@ -83,7 +83,9 @@ struct Tolerances {
 
   /// Before anything is updated, the first step's own. Afterwards the run's largest: where gradients jump (at the pixel
   /// borders of deformable convolutions), at which step a rounding error gets through is chance, and the record is one
-  /// run: what happened to come out close at a step says nothing of other implementations at that step.
+  /// run: what happened to come out close at a step says nothing of other implementations at that step. Measured for
+  /// dbnet_r50dcnv2 in MMOCR itself: with every pixel moved by one rounding error (twelve draws), the loss before step 2
+  /// moves by up to 8e-3 (its probability term 7e-3), in double precision by 3e-3 (9e-3); the record says 1e-4.
   private func noise(_ index: Int) -> Double { (index == 0 ? stepNoise.first : stepNoise.max()) ?? 0 }
 
   private static func stepNoise(_ noise: JSONValue?, _ deviation: JSONValue?, _ steps: JSONValue?) throws -> [Double] {

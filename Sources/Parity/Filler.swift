@@ -24,7 +24,7 @@ public struct Filler: Sendable {
     let start = Filler.hash("\(seed)/\(name)")
     return try Tensor(
       (0..<Checked.elementCount(shape)).map { index in
-        let bits = Filler.mix(start &+ (UInt64(index) &+ 1) &* 0x9E37_79B9_7F4A_7C15)
+        let bits = SplitMix64.mixed(start &+ (UInt64(index) &+ 1) &* SplitMix64.step)
         return (Float(bits >> 40) * 0x1p-23 - 1) * scale + offset
       }, shape)
   }
@@ -44,11 +44,5 @@ public struct Filler: Sendable {
   /// FNV-1a of the UTF-8 bytes, 64 bits.
   static func hash(_ text: String) -> UInt64 {
     text.utf8.reduce(0xCBF2_9CE4_8422_2325) { ($0 ^ UInt64($1)) &* 0x100_0000_01B3 }
-  }
-
-  private static func mix(_ state: UInt64) -> UInt64 {
-    var z = (state ^ (state >> 30)) &* 0xBF58_476D_1CE4_E5B9
-    z = (z ^ (z >> 27)) &* 0x94D0_49BB_1331_11EB
-    return z ^ (z >> 31)
   }
 }

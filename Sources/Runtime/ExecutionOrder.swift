@@ -145,9 +145,6 @@ struct ExecutionOrder {
   }
 
   private static func scatter(_ value: UInt64) -> UInt64 {
-    var z = (value &+ 1) &* 0x9E37_79B9_7F4A_7C15
-    z = (z ^ (z >> 30)) &* 0xBF58_476D_1CE4_E5B9
-    z = (z ^ (z >> 27)) &* 0x94D0_49BB_1331_11EB
-    return z ^ (z >> 31)
+    SplitMix64.mixed((value &+ 1) &* SplitMix64.step)
   }
 }

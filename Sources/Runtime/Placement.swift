@@ -149,7 +149,8 @@ struct Placement {
 
   // ── Views ──
   private mutating func placeViews(_ node: Node, _ item: ScheduledNode, _ offsets: [Int], at index: Int) throws
-    -> Bool {
+    -> Bool
+  {
     guard case let input?? = node.inputs.first else { return false }
     let source = try home(of: input)
     // State is overwritten at the end of a run: whoever shows a part of it is run when its turn comes.

@@ -1,24 +1,19 @@
+import TensorCore
+
 /// Random numbers of one sample: splitmix64, whose n-th number depends only on its start and n, so that a sample is the
 /// same whichever thread makes it, and whenever.
 struct Dice: RandomNumberGenerator, Sendable {
-  private var state: UInt64
+  private var generator: SplitMix64
 
   /// `index` is mixed before it is added: samples next to each other share nothing.
   init(seed: UInt64, index: Int, purpose: UInt64 = 0) {
-    state = Dice.mixed(Dice.mixed(Dice.mixed(seed) ^ UInt64(bitPattern: Int64(index))) &+ purpose)
+    generator = SplitMix64(
+      Dice.mixed(Dice.mixed(Dice.mixed(seed) ^ UInt64(bitPattern: Int64(index))) &+ purpose) &+ SplitMix64.step)
   }
 
-  mutating func next() -> UInt64 {
-    state &+= 0x9E37_79B9_7F4A_7C15
-    return Dice.mixed(state)
-  }
+  mutating func next() -> UInt64 { generator.next() }
 
-  private static func mixed(_ value: UInt64) -> UInt64 {
-    var z = value &+ 0x9E37_79B9_7F4A_7C15
-    z = (z ^ (z >> 30)) &* 0xBF58_476D_1CE4_E5B9
-    z = (z ^ (z >> 27)) &* 0x94D0_49BB_1331_11EB
-    return z ^ (z >> 31)
-  }
+  private static func mixed(_ value: UInt64) -> UInt64 { SplitMix64.mixed(value &+ SplitMix64.step) }
 
   /// From 0 up to, but without, 1.
   mutating func unit() -> Double { Double(next() >> 11) * 0x1p-53 }

@@ -28,7 +28,10 @@ struct PlanCommand: ParsableCommand {
   @Option(help: ArgumentHelp("Draw the arena over the steps to this file.", valueName: "file"), completion: .file())
   var svg: String?
 
-  @Option(help: "What the drawing's colours stand for: \(MemoryDrawing.Colours.allCases.map(\.rawValue).joined(separator: ", ")).")
+  @Option(
+    help:
+      "What the drawing's colours stand for: \(MemoryDrawing.Colours.allCases.map(\.rawValue).joined(separator: ", "))."
+  )
   var colours = MemoryDrawing.Colours.operator
 
   @Flag(help: "Print JSON.")

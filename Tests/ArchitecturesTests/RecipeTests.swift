@@ -48,7 +48,7 @@ import Testing
 
   /// Damaged recipes are read or refused, and never stop the program.
   @Test func damagedRecipesAreErrors() throws {
-    var random = SeededGenerator(state: 7)
+    var random = SplitMix64(7)
     var refused = 0
     for name in RecipeTests.names {
       let bytes = Array(try Fixtures.recipe(name).utf8)

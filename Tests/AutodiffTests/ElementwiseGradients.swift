@@ -31,7 +31,7 @@ private func unary(_ type: String, _ low: Float, _ high: Float, _ attributes: [S
     return [
       try sample("Relu"), try sample("LeakyRelu", ["alpha": .float(0.2)]), try sample("Abs"), try sample("Sign"),
       try sample("Elu", ["alpha": .float(1.3)]), try sample("Selu"), try sample("Celu", ["alpha": .float(0.7)]),
-      try sample("HardSigmoid", gap: 0.37), try sample("HardSwish", gap: 0.37), try sample("Shrink", gap: 0.3),
+      try sample("HardSigmoid", gap: 0.37), try sample("HardSwish", gap: 0.37), try sample("Shrink", gap: 0.4),
       try sample("ThresholdedRelu", ["alpha": .float(0.5)]), try sample("Floor", gap: 0.5),
       try sample("Ceil", gap: 0.5),
       try sample("Round", gap: 0.5), try sample("Identity"),

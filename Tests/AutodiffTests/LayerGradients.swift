@@ -73,7 +73,7 @@ import Testing
       (all["group"], all["offset_group"]) = (.int(group), .int(Int64(offsetGroup)))
       let taps = offsetGroup * w[2] * w[3]
       // Between pixels: no difference crosses from one to the next.
-      var random = SplitMix(11)
+      var random = SplitMix64(11)
       let count = x[0] * 2 * taps * out[0] * out[1]
       let offsets = (0..<count).map { _ in Float(random.below(5) - 2) + 0.2 + 0.01 * Float(random.below(60)) }
       return try GradientCase(

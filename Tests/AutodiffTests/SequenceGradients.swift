@@ -128,7 +128,7 @@ import Testing
     // Places well between pixels (and their edges), some outside, so that no difference crosses from one pixel to the next.
     func grid(_ align: Bool, past start: Float = 0.3) throws -> Tensor {
       let (height, width) = (5, 4)
-      var random = SplitMix(3)
+      var random = SplitMix64(3)
       var values: [Float] = []
       for _ in 0..<(2 * 3 * 3) {
         for size in [width, height] {

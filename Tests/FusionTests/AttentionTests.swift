@@ -133,7 +133,7 @@ import Testing
 
   @Test("the kernel agrees with its twin on every instruction set", arguments: 0..<12) func twin(_ seed: UInt64) throws
   {
-    var random = SeededGenerator(seed: seed + 3)
+    var random = SplitMix64(seed + 3)
     func size(_ range: ClosedRange<Int>) -> Int { Int.random(in: range, using: &random) }
     var plan = lig_attention()
     (plan.batch, plan.heads, plan.rows, plan.keys) = (size(1...2), size(1...3), size(1...120), size(1...600))

@@ -11,7 +11,7 @@ import Testing
 struct Sample {
   var builder = GraphBuilder()
   private(set) var inputs: [Tensor] = []
-  private var random = SeededGenerator(seed: 11)
+  private var random = SplitMix64(11)
 
   /// An input of random numbers from -2 to 2. Axes in `symbolic` have no fixed size in the graph.
   mutating func input(_ shape: [Int], symbolic: Set<Int> = []) throws -> ValueID {
@@ -43,18 +43,6 @@ struct Sample {
   }
 
   mutating func output(_ value: ValueID) throws { try builder.graph.addOutput(value) }
-}
-
-/// A generator that gives the same numbers on every run.
-struct SeededGenerator: RandomNumberGenerator {
-  private var state: UInt64
-  init(seed: UInt64) { state = seed &* 0x9E37_79B9_7F4A_7C15 | 1 }
-  mutating func next() -> UInt64 {
-    state ^= state << 13
-    state ^= state >> 7
-    state ^= state << 17
-    return state
-  }
 }
 
 /// Runs the passes, checks that what the graph computes stays within 1e-5 of the largest magnitude of each output, and

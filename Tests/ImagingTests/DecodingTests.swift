@@ -91,7 +91,7 @@ import Testing
 
   /// 200 damaged copies of each sample: a picture or an error of ours, never a crash.
   @Test func damagedFilesAreErrorsOrPictures() throws {
-    var random = SplitMix(state: 20)
+    var random = SplitMix64(20)
     for name in try Fixtures.samples() {
       let bytes = try fixtures.file(name)
       for round in 0..<200 {
@@ -199,18 +199,5 @@ import Testing
     }
     crc = ~crc
     return [24, 16, 8, 0].map { UInt8(truncatingIfNeeded: crc >> $0) }
-  }
-}
-
-/// The same numbers on every run and machine (Steele, Lea and Flood 2014).
-struct SplitMix: RandomNumberGenerator {
-  var state: UInt64
-
-  mutating func next() -> UInt64 {
-    state &+= 0x9E37_79B9_7F4A_7C15
-    var z = state
-    z = (z ^ z >> 30) &* 0xBF58_476D_1CE4_E5B9
-    z = (z ^ z >> 27) &* 0x94D0_49BB_1331_11EB
-    return z ^ z >> 31
   }
 }

@@ -1,35 +1,18 @@
 import CKernels
 import Foundation
+import TensorCore
 import TestSupport
 import Testing
 
 /// The same numbers on every run and machine.
 struct Random: RandomNumberGenerator {
-  private var state: UInt64
-  init(_ seed: UInt64) { state = seed &* 0x9E37_79B9_7F4A_7C15 | 1 }
-  mutating func next() -> UInt64 {
-    state ^= state << 13
-    state ^= state >> 7
-    state ^= state << 17
-    return state
-  }
+  private var generator: SplitMix64
+  init(_ seed: UInt64) { generator = SplitMix64(seed) }
+  mutating func next() -> UInt64 { generator.next() }
   mutating func int(_ range: ClosedRange<Int>) -> Int { Int.random(in: range, using: &self) }
   mutating func chance(_ one: Int) -> Bool { int(1...one) == 1 }
-  /// Thousandths between -1 and 1. A table of prime length repeats, since debug builds are slow.
-  mutating func floats(_ count: Int) -> [Float] {
-    var result: [Float] = []
-    result.reserveCapacity(count)
-    let start = int(0...1008)
-    while result.count < count {
-      let from = result.isEmpty ? start : 0
-      result += Random.table[from..<min(1009, from + count - result.count)]
-    }
-    return result
-  }
-  private static let table: [Float] = {
-    var random = Random(77)
-    return (0..<1009).map { _ in Float(random.int(-1000...1000)) / 1000 }
-  }()
+  /// Thousandths between -1 and 1.
+  mutating func floats(_ count: Int) -> [Float] { (0..<count).map { _ in Float(generator.below(2001) - 1000) / 1000 } }
 }
 
 /// Instruction sets by the limit that selects them; those that the processor lacks fall back to a lesser one.

@@ -61,7 +61,7 @@ import Testing
   }
 
   @Test func bitFlips() {
-    var generator = SplitMix(state: 2024)
+    var generator = SplitMix64(2024)
     for _ in 0..<2000 {
       var bytes = HostileTests.sample
       for _ in 0...Int.random(in: 0..<3, using: &generator) {
@@ -196,17 +196,5 @@ import Testing
     limits.nodeCount = 10_000
     let chain = (0..<30).map { function("f\($0)", calls: "f\($0 + 1)") }
     #expect(code(model(chain), limits) == .limit)
-  }
-}
-
-/// A small random generator with a seed, so that a failure repeats.
-struct SplitMix: RandomNumberGenerator {
-  var state: UInt64
-  mutating func next() -> UInt64 {
-    state &+= 0x9E37_79B9_7F4A_7C15
-    var z = state
-    z = (z ^ (z >> 30)) &* 0xBF58_476D_1CE4_E5B9
-    z = (z ^ (z >> 27)) &* 0x94D0_49BB_1331_11EB
-    return z ^ (z >> 31)
   }
 }

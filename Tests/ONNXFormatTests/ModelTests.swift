@@ -130,7 +130,8 @@ import Testing
   /// A "?" is no symbol, nor is a "None": it may stand for two different sizes.
   @Test func unknownSizesGetNamesOfTheirOwn() throws {
     let bytes = ONNX.model(
-      ONNX.graph([], inputs: [ONNX.value("x", ONNX.float, [-1, "?", "H", "None"])], outputs: [ONNX.value("x")]), opset: 21)
+      ONNX.graph([], inputs: [ONNX.value("x", ONNX.float, [-1, "?", "H", "None"])], outputs: [ONNX.value("x")]),
+      opset: 21)
     let graph = try Model(plain: bytes).graph
     #expect(graph[graph.inputs[0]].type.shape == ["x.0", "x.1", "H", "x.3"])
   }

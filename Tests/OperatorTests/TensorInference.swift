@@ -141,7 +141,7 @@ import Testing
   /// Random operators, attributes and list contents: each either runs or throws a `LigatureError`.
   @Test(arguments: [1, 2, 3] as [UInt64])
   func randomNodes(_ seed: UInt64) throws {
-    var random = SplitMix(state: seed)
+    var random = SplitMix64(seed)
     let families = OperatorSet.standard.names.filter { $0.domain.isEmpty }
     let keys = [
       "axis", "axes", "perm", "kernel_shape", "strides", "pads", "dilations", "keepdims", "to", "blocksize", "mode",
@@ -189,18 +189,7 @@ import Testing
   }
 }
 
-private struct SplitMix {
-  var state: UInt64
-
-  mutating func next() -> UInt64 {
-    state &+= 0x9E37_79B9_7F4A_7C15
-    var z = state
-    z = (z ^ (z >> 30)) &* 0xBF58_476D_1CE4_E5B9
-    z = (z ^ (z >> 27)) &* 0x94D0_49BB_1331_11EB
-    return z ^ (z >> 31)
-  }
-  mutating func below(_ count: Int) -> Int { Int(next() % UInt64(count)) }
-
+extension SplitMix64 {
   /// Mostly small, now and then extreme.
   mutating func number() -> Int64 {
     switch below(12) {

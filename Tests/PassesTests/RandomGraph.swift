@@ -9,14 +9,14 @@ final class RandomGraph {
   /// The same nodes for settled sizes, which tell what fits.
   private var concrete: [Graph]
   private let sizes: [[Int]]
-  private var random: SplitMix
+  private var random: SplitMix64
   /// Values of float32 to go on with.
   private var pool: [ValueID] = []
   private var names = 0
   private static let most = 4096
 
   init(seed: UInt64, steps: Int = 14) throws {
-    random = SplitMix(state: seed)
+    random = SplitMix64(seed)
     let channels = [2, 4, 6].randomElement(using: &random) ?? 4
     sizes = [
       [Int.random(in: 1...2, using: &random), channels, 2 * Int.random(in: 2...4, using: &random), 6],
@@ -43,7 +43,7 @@ final class RandomGraph {
   /// Tensors for the input, of both sizes.
   func inputs() throws -> [[Tensor]] {
     try sizes.map { shape in
-      var random = SplitMix(state: 7)
+      var random = SplitMix64(7)
       let count = try Checked.elementCount(shape)
       return [try Tensor((0..<count).map { _ in Float.random(in: -1...1, using: &random) }, shape)]
     }

@@ -6,18 +6,6 @@ import TensorCore
 import TestSupport
 import Testing
 
-/// Small random numbers with a seed, so that a failure repeats.
-struct SplitMix: RandomNumberGenerator {
-  var state: UInt64
-  mutating func next() -> UInt64 {
-    state &+= 0x9E37_79B9_7F4A_7C15
-    var z = state
-    z = (z ^ (z >> 30)) &* 0xBF58_476D_1CE4_E5B9
-    z = (z ^ (z >> 27)) &* 0x94D0_49BB_1331_11EB
-    return z ^ (z >> 31)
-  }
-}
-
 let options = Session.Options(threads: 1)
 let evaluate = Session.evaluator(options)
 
@@ -61,7 +49,7 @@ func compare(
 
 /// Numbers between -1 and 1.
 func numbers(_ shape: [Int], seed: UInt64 = 1) throws -> Tensor {
-  var random = SplitMix(state: seed)
+  var random = SplitMix64(seed)
   return try Tensor((0..<Checked.elementCount(shape)).map { _ in Float.random(in: -1...1, using: &random) }, shape)
 }
 

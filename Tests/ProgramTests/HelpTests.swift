@@ -5,7 +5,8 @@ import Testing
 /// `LIGATURE_RECORD=1 swift test --filter HelpTests` writes the files anew.
 @Suite(.serialized) struct HelpTests {
   @Test(arguments: [
-    "", "read", "inspect", "optimize", "run", "verify", "bench", "profile", "plan", "annotate", "architectures", "export",
+    "", "read", "inspect", "optimize", "run", "verify", "bench", "profile", "plan", "annotate", "architectures",
+    "export",
     "convert",
     "train",
     "evaluate", "synthesize", "synthesize words", "synthesize pages",

@@ -1,4 +1,5 @@
 import Foundation
+import TensorCore
 import Testing
 
 /// The built program as a child process, with a limit on its memory and on its time.
@@ -101,21 +102,9 @@ func expectError(
   #expect(text.hasPrefix("error: ") || text.hasPrefix("Error: "), "\(text)", sourceLocation: location)
 }
 
-/// Small random numbers with a seed, so that a failure repeats.
-struct SplitMix: RandomNumberGenerator {
-  var state: UInt64
-  mutating func next() -> UInt64 {
-    state &+= 0x9E37_79B9_7F4A_7C15
-    var z = state
-    z = (z ^ (z >> 30)) &* 0xBF58_476D_1CE4_E5B9
-    z = (z ^ (z >> 27)) &* 0x94D0_49BB_1331_11EB
-    return z ^ (z >> 31)
-  }
-}
-
 /// The bytes with one bit turned; another for each number.
 func flipped(_ bytes: [UInt8], _ number: Int) -> [UInt8] {
-  var generator = SplitMix(state: UInt64(number) &* 7919)
+  var generator = SplitMix64(UInt64(number) &* 7919)
   var result = bytes
   result[Int.random(in: bytes.indices, using: &generator)] ^= 1 << UInt8.random(in: 0..<8, using: &generator)
   return result

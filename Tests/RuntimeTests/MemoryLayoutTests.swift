@@ -35,7 +35,7 @@ import Testing
 
   /// Six blocks and fewer: no order of placing them gives a smaller arena by more than a tenth.
   @Test func tinyCasesAreNearTheOptimum() throws {
-    var random = Random(1)
+    var random = SplitMix64(1)
     for _ in 0..<60 {
       let lifetimes = (0..<(2 + random.below(5))).map { _ in
         let first = random.below(6)
@@ -51,7 +51,7 @@ import Testing
 
   /// Lifetimes as networks have them: most short, some long, sizes over three orders of magnitude.
   @Test func randomLifetimesAreNearTheBound() throws {
-    var random = Random(2)
+    var random = SplitMix64(2)
     for _ in 0..<30 {
       let lifetimes = (0..<120).map { index in
         let span = random.below(6) == 0 ? random.below(60) : random.below(4)

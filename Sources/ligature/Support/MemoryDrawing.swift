@@ -137,9 +137,11 @@ struct MemoryDrawing {
     var lines: [String] = []
     for byte in ticks(use.arena, 8, isBytes: true) {
       let at = number(y(byte))
-      lines.append(#"<line x1="\#(number(left - 4))" x2="\#(number(left + width))" y1="\#(at)" y2="\#(at)" stroke="lightgray"/>"#)
       lines.append(
-        #"<text x="\#(number(left - 8))" y="\#(number(y(byte) + 4))" text-anchor="end">\#(ByteCount(bytes: byte))</text>"#)
+        #"<line x1="\#(number(left - 4))" x2="\#(number(left + width))" y1="\#(at)" y2="\#(at)" stroke="lightgray"/>"#)
+      lines.append(
+        #"<text x="\#(number(left - 8))" y="\#(number(y(byte) + 4))" text-anchor="end">\#(ByteCount(bytes: byte))</text>"#
+      )
     }
     for step in ticks(map.order.count, 16, isBytes: false) {
       let at = x(Double(step))
@@ -189,20 +191,24 @@ struct MemoryDrawing {
     }
     for (index, group) in groups.prefix(MemoryDrawing.palette.count).enumerated() {
       lines.append(
-        #"<rect x="\#(number(at))" y="\#(number(row))" width="12" height="12" fill="\#(MemoryDrawing.palette[index])"/>"#)
+        #"<rect x="\#(number(at))" y="\#(number(row))" width="12" height="12" fill="\#(MemoryDrawing.palette[index])"/>"#
+      )
       text(group)
     }
     if groups.count > MemoryDrawing.palette.count {
       lines.append(#"<rect x="\#(number(at))" y="\#(number(row))" width="12" height="12" fill="silver"/>"#)
       text("others")
     }
-    lines.append(#"<rect x="\#(number(at))" y="\#(number(row))" width="12" height="12" fill="gray" fill-opacity=".45"/>"#)
+    lines.append(
+      #"<rect x="\#(number(at))" y="\#(number(row))" width="12" height="12" fill="gray" fill-opacity=".45"/>"#)
     text("pale: workspace")
     lines.append(
-      #"<line x1="\#(number(at))" x2="\#(number(at + 12))" y1="\#(number(row + 6))" y2="\#(number(row + 6))" stroke="black" stroke-width="1.2"/>"#)
+      #"<line x1="\#(number(at))" x2="\#(number(at + 12))" y1="\#(number(row + 6))" y2="\#(number(row + 6))" stroke="black" stroke-width="1.2"/>"#
+    )
     text("bytes needed at once")
     lines.append(
-      #"<line x1="\#(number(at + 6))" x2="\#(number(at + 6))" y1="\#(number(row))" y2="\#(number(row + 12))" stroke="crimson" stroke-dasharray="4 3"/>"#)
+      #"<line x1="\#(number(at + 6))" x2="\#(number(at + 6))" y1="\#(number(row))" y2="\#(number(row + 12))" stroke="crimson" stroke-dasharray="4 3"/>"#
+    )
     text("the step with most")
     return lines
   }

@@ -97,18 +97,11 @@ func syntheticTensor(
       "the input '\(name)' of \(element)\(sizes) takes \(byteCount) bytes, \(byteCount - limit) more than the "
         + "memory limit of \(limit); raise the limit, or make it smaller with --shape")
   }
-  var state = name.utf8.reduce(seed ^ 0x9E37_79B9_7F4A_7C15) { ($0 ^ UInt64($1)) &* 0x100_0000_01B3 }
-  func next() -> UInt64 {  // splitmix64
-    state &+= 0x9E37_79B9_7F4A_7C15
-    var z = state
-    z = (z ^ (z >> 30)) &* 0xBF58_476D_1CE4_E5B9
-    z = (z ^ (z >> 27)) &* 0x94D0_49BB_1331_11EB
-    return z ^ (z >> 31)
-  }
+  var random = SplitMix64(name.utf8.reduce(seed ^ SplitMix64.step) { ($0 ^ UInt64($1)) &* 0x100_0000_01B3 })
   switch element {
-  case .float32: return try filled { Float(next() >> 40) * 0x1p-24 }
-  case .float64: return try filled { Double(next() >> 11) * 0x1p-53 }
-  case .uint8: return try filled { UInt8(truncatingIfNeeded: next()) }
+  case .float32: return try filled { Float(random.next() >> 40) * 0x1p-24 }
+  case .float64: return try filled { Double(random.next() >> 11) * 0x1p-53 }
+  case .uint8: return try filled { UInt8(truncatingIfNeeded: random.next()) }
   default: return try Tensor(zeros: element, sizes)
   }
   func filled<Scalar>(_ scalar: () -> Scalar) throws -> Tensor {

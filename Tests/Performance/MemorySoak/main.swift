@@ -17,7 +17,7 @@ func residentBytes() -> Int {
   return pages * Int(sysconf(Int32(_SC_PAGESIZE)))
 }
 
-func mebibytes(_ bytes: Int) -> String { String(format: "%8.1f", Double(bytes) / 1048576) }
+func mebibytes(_ bytes: Int) -> String { String(format: "%8.1f", Double(bytes) / 1_048_576) }
 
 func soak(_ arguments: [String]) throws -> Bool {
   guard let path = arguments.first else { throw Usage() }

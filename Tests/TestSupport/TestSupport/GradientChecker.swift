@@ -107,7 +107,7 @@ public func checkGradient(
   of graph: Graph, at inputs: [Tensor], by targets: [Int], tolerance: Double = 1e-3, step: Double = 1.0 / 32,
   seed: UInt64 = 1, _ what: String
 ) throws {
-  var random = SplitMix(seed)
+  var random = SplitMix64(seed)
   let forward = try Session(graph, options: Session.Options(threads: 1))
   let results = try forward.run(inputs)
   let weights = try results.map { try Tensor(random.floats($0.count), $0.shape) }
@@ -201,30 +201,17 @@ private func lawfulGradients(
   return result
 }
 
-/// A small generator whose numbers depend on nothing but its seed.
-public struct SplitMix: RandomNumberGenerator, Sendable {
-  private var state: UInt64
-  public init(_ seed: UInt64) { state = seed }
-
-  public mutating func next() -> UInt64 {
-    state &+= 0x9E37_79B9_7F4A_7C15
-    var z = state
-    z = (z ^ (z >> 30)) &* 0xBF58_476D_1CE4_E5B9
-    z = (z ^ (z >> 27)) &* 0x94D0_49BB_1331_11EB
-    return z ^ (z >> 31)
-  }
-
+extension SplitMix64 {
   /// Even in -1...1.
-  public mutating func floats(_ count: Int) -> [Float] {
+  package mutating func floats(_ count: Int) -> [Float] {
     (0..<count).map { _ in Float.random(in: -1...1, using: &self) }
   }
-  public mutating func below(_ count: Int) -> Int { Int.random(in: 0..<count, using: &self) }
 }
 
 extension Tensor {
   /// Even in low...high, the same for the same seed.
   public static func random(_ shape: [Int], _ low: Float = -1, _ high: Float = 1, seed: UInt64 = 7) throws -> Tensor {
-    var random = SplitMix(seed &+ UInt64(shape.reduce(1) { $0 &* 31 &+ $1 }))
+    var random = SplitMix64(seed &+ UInt64(shape.reduce(1) { $0 &* 31 &+ $1 }))
     return try Tensor(random.floats(Checked.elementCount(shape)).map { low + (high - low) * ($0 + 1) / 2 }, shape)
   }
 
@@ -233,7 +220,7 @@ extension Tensor {
   public static func distinct(
     _ shape: [Int], gap: Float = 0.25, offset: Float = 0, seed: UInt64 = 7
   ) throws -> Tensor {
-    var random = SplitMix(seed)
+    var random = SplitMix64(seed)
     let count = try Checked.elementCount(shape)
     let values = (0..<count).map { (Float($0) - Float(count / 2) + 0.5) * gap + offset }.shuffled(using: &random)
     return try Tensor(values, shape)

@@ -111,12 +111,15 @@ private func skewed(_ op: any Operator, _ sample: OperatorCase) throws -> (graph
     let flat = try graph.append(
       Slice(), [input, try list("from\(index)", [1]), try list("to\(index)", [tensor.count + 1])], name: "cut\(index)")
     operands.append(
-      try graph.append(Reshape(allowZero: true), [flat, try list("shape\(index)", tensor.shape)], name: "shape\(index)of"))
+      try graph.append(
+        Reshape(allowZero: true), [flat, try list("shape\(index)", tensor.shape)], name: "shape\(index)of"))
   }
   let names = sample.outputs.enumerated().map { $1 == nil ? nil : "o\($0)" }
   for (slot, result) in try graph.append(op, operands, name: "case", outputs: names).enumerated() {
     guard let result else { continue }
-    guard let sizes = graph[result].type.sizes, let count = try? Checked.elementCount(sizes), count > 0 else { return nil }
+    guard let sizes = graph[result].type.sizes, let count = try? Checked.elementCount(sizes), count > 0 else {
+      return nil
+    }
     let element = graph[result].type.element
     guard element.byteSize > 0 else { return nil }
     let flat = try graph.append(
