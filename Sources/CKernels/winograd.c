@@ -1,8 +1,13 @@
 #include "winograd.h"
 
 #include <stddef.h>
+#include <string.h>
 
 #include "gemm.h"
+
+// Filters of a panel, rounded up to whole vectors; channels whose weights are transformed at once, and floats from one of
+// their places to the next: the last vector of each may reach beyond the last channel.
+enum { lines_width = 16, channels_at_once = 16, transformed_floats = channels_at_once * 12 + lines_width };
 
 #define KERNELS "winograd.inc"
 #include "each_simd.h"
@@ -45,6 +50,9 @@ static void settle_tiles(lig_conv *p, long side) {
   w->tasks = (rows + w->rows_per_task - 1) / w->rows_per_task;
 }
 
+// Cycles of a run that a byte of packed weights more must save: filling it once takes about three of them.
+static const double least_saving = 0.6;
+
 // About how many cycles it takes: two fused multiply-adds, or eight bytes of weights that no cache holds, are one.
 static double winograd_cost(const lig_conv *p) {
   const lig_winograd *w = &p->winograd;
@@ -71,8 +79,10 @@ int winograd_suits(lig_conv *p) {
   double small = winograd_cost(p);
   settle_tiles(p, 4);
   double large = winograd_cost(p);
-  // Larger tiles take more than twice the memory for weights, and are less exact: they must be worth it.
-  if (large > 0.9 * small) settle_tiles(p, 2);
+  // Larger tiles take more than twice the memory for weights, which the first run has to fill, and are less exact: they
+  // must be worth it.
+  double bytes = (double)(p->channels * p->filters) * (36 - 16) * 4;
+  if (large > 0.9 * small || small - large < least_saving * bytes) settle_tiles(p, 2);
   return (large < small ? large : small) < direct_cost(p);
 }
 
@@ -115,49 +125,29 @@ typedef struct {
   float *packed;
 } pack_job;
 
-// The 6 x 6 places of 3 x 3 weights, by polynomials at 0, +-5/8, +-11/8 and infinity (see winograd.inc), divided by
-// what each point's product with all others is; rounded once.
-static void transform_window(const float *g, int flipped, float *to, long step) {
-  const double a = 0.625, b = 1.375, aa = a * a, bb = b * b;
-  const double zero = 1 / (aa * bb), near = 1 / (2 * aa * (aa - bb)), far = 1 / (2 * bb * (bb - aa));
-  const double points[6][3] = {
-    {zero, 0, 0}, {near, near * a, near * aa}, {near, -near * a, near * aa},
-    {far, far * b, far * bb}, {far, -far * b, far * bb}, {0, 0, 1},
-  };
-  double half[6][3];
-  for (int i = 0; i < 6; ++i) {
-    for (int x = 0; x < 3; ++x) {
-      half[i][x] = 0;
-      for (int y = 0; y < 3; ++y) half[i][x] += points[i][y] * (double)g[flipped ? 8 - 3 * y - x : 3 * y + x];
-    }
-  }
-  for (int i = 0; i < 6; ++i) {
-    for (int j = 0; j < 6; ++j) {
-      double sum = 0;
-      for (int x = 0; x < 3; ++x) sum += half[i][x] * points[j][x];
-      to[(6 * i + j) * step] = (float)sum;
-    }
-  }
-}
-
+// Some channels are transformed in the first cache, then copied to each place in runs that are worth a fetch.
 static void pack_task(void *context, long panel, int worker) {
   (void)worker;
   const pack_job *job = context;
   const lig_conv *p = job->plan;
-  long row = panel * p->panel_height, rows = gemm_min(p->panel_height, p->filters - row);
+  float lines[channels_at_once * 9 * lines_width] __attribute__((aligned(64)));
+  float transformed[36 * transformed_floats] __attribute__((aligned(64)));
+  long height = p->panel_height, row = panel * height, rows = gemm_min(height, p->filters - row);
   long step = p->is_adjoint ? 9 : p->channels * 9, channel_step = p->is_adjoint ? p->filters * 9 : 9;
-  long place = padded_filters(p) * p->channels;
-  for (long c = 0; c < p->channels; ++c) {
+  long place = padded_filters(p) * p->channels, some;
+  for (long c = 0; c < p->channels; c += some) {
     long first = c / p->depth * p->depth, depth = gemm_min(p->depth, p->channels - first);
-    float *to = job->packed + first * padded_filters(p) + row * depth + (c - first) * p->panel_height;
+    some = gemm_min(channels_at_once, first + depth - c);
     const float *from = job->weights + row * step + c * channel_step;
+    VARIANT(p->isa, turn_windows)(from, step, channel_step, p->is_adjoint, rows, some, lines);
     if (p->winograd.side == 2) {
-      VARIANT(p->isa, transform_weights)(from, step, p->is_adjoint, rows, p->panel_height, to, place);
-      continue;
+      VARIANT(p->isa, transform_weights)(lines, some, height, transformed, transformed_floats);
+    } else {
+      VARIANT(p->isa, transform_weights4)(lines, some, height, transformed, transformed_floats);
     }
-    for (long i = 0; i < rows; ++i) transform_window(from + i * step, p->is_adjoint, to + i, place);
-    for (long i = rows; i < p->panel_height; ++i) {
-      for (long k = 0; k < p->winograd.places; ++k) to[k * place + i] = 0;
+    float *to = job->packed + first * padded_filters(p) + row * depth + (c - first) * height;
+    for (long k = 0; k < p->winograd.places; ++k) {
+      memcpy(to + k * place, transformed + k * transformed_floats, (size_t)(some * height) * sizeof(float));
     }
   }
 }
