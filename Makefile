@@ -3,7 +3,8 @@
 # make neon   compares the kernels of all instruction sets, NEON under qemu, with their scalar twins
 # make release   the program without debugging symbols, its size, and the libraries that it needs
 # make measure   measures against ONNX Runtime and OpenVINO on this machine, which should do nothing else meanwhile
-.PHONY: read test neon release measure build packages models test-models venv format fixtures schema clean
+# make conformance   runs ONNX's own test data and writes Tests/Conformance/README.md
+.PHONY: read test neon release measure conformance build packages models test-models venv format fixtures schema clean
 
 SWIFT_FLAGS := -c release --explicit-target-dependency-import-check error
 LIGATURE := .build/release/ligature
@@ -20,6 +21,11 @@ test: packages build models venv test-models
 measure: build models test-models
 	Tests/Parity/venv.sh --openvino
 	Tests/Performance/measure.py cases scaling limits tables
+
+conformance: packages
+	@Tests/Conformance/fetch
+	swift build $(SWIFT_FLAGS) --product conformance
+	.build/release/conformance .build/conformance/onnx/backend/test/data --table Tests/Conformance/README.md
 
 # Not part of the tests: a cross compiler and an emulator are needed.
 neon:

@@ -134,6 +134,12 @@ let package = Package(
     .executableTarget(
       name: "memory-soak", dependencies: ["GraphIR", "ONNXFormat", "Operators", "Runtime", "TensorCore"],
       path: "Tests/Performance/MemorySoak", swiftSettings: swiftSettings),
+    .executableTarget(
+      name: "conformance",
+      dependencies: [
+        "GraphIR", "ONNXFormat", "Operators", "Runtime", "TensorCore",
+        .product(name: "ArgumentParser", package: "swift-argument-parser"),
+      ], path: "Tests/Conformance/Runner", swiftSettings: swiftSettings),
     // Tests
     module(
       "TestSupport", path: "Tests/TestSupport/TestSupport",

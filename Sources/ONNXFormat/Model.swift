@@ -4,8 +4,8 @@ import TensorCore
 /// The version of ONNX's standard operators that graphs speak in memory and in the files that we write.
 /// Files of `oldestOpset` and newer are brought to it when they are read.
 public let canonicalOpset = 21
-/// The oldest standard operator set that is read: before it, broadcasting worked differently.
-public let oldestOpset = 7
+/// The oldest standard operator set that is read: the first one.
+public let oldestOpset = 1
 /// The newest one whose operators mean what they mean at `canonicalOpset`, but for the few that are refused by name.
 public let newestOpset = 24
 

@@ -46,6 +46,7 @@ struct OpsetUpgrade: Sendable {
   /// `oldestOpset`, or did not exist.
   static func apply(to node: inout UpgradeNode, from version: Int, in body: inout BodyDecoder) throws {
     if version > canonicalOpset { try refuseNewer(node, version) }
+    if version < 6 { withoutHints(&node) }
     var reached = version
     while node.results == nil, let rule = table[node.name.type]?.first(where: { $0.since > reached }) {
       try rule.apply(&node, &body)
@@ -79,6 +80,7 @@ struct OpsetUpgrade: Sendable {
       table["Reduce" + kind] = [OpsetUpgrade(18, axesToInput)]
     }
     for name in ["Softmax", "LogSoftmax", "Hardmax"] { table[name] = [OpsetUpgrade(13, flattenedAxis)] }
+    table.merge(oldestRules) { newer, oldest in oldest + newer }
     return table
   }()
 

@@ -1,0 +1,50 @@
+import Foundation
+import TensorCore
+
+/// What became of comparing results with recorded ones.
+struct Comparison {
+  /// The first thing that is wrong.
+  private(set) var problem: String?
+  private(set) var isClose = true
+
+  /// Element by element, as the suite does: NaN equals NaN, integers and truth values must be equal to its bounds.
+  mutating func add(_ made: Tensor, _ wanted: Tensor, named name: String, _ item: ConformanceCase) throws {
+    guard made.element == wanted.element, made.shape == wanted.shape else {
+      return fail("'\(name)' is \(made.element)\(made.shape), not \(wanted.element)\(wanted.shape)")
+    }
+    if made.element == .string {
+      if made.strings != wanted.strings { fail("'\(name)' has other strings") }
+      return
+    }
+    if unsafe made.withUnsafeBytes({ a in unsafe wanted.withUnsafeBytes { unsafe a.elementsEqual($0) } }) { return }
+    let (a, b) = (try made.doubles(), try wanted.doubles())
+    var (differing, worst) = (0, 0)
+    var largest = -1.0
+    for (index, (x, y)) in zip(a, b).enumerated() where x != y && !(x.isNaN && y.isNaN) {
+      let difference = abs(x - y)
+      if !(difference <= max(1e-6, 1e-5 * abs(y))) { isClose = false }
+      if y.isFinite, difference <= item.absolute + item.relative * abs(y) { continue }
+      differing += 1
+      let weight = difference.isNaN ? .infinity : difference
+      if weight > largest { (largest, worst) = (weight, index) }
+    }
+    guard differing > 0 else { return }
+    fail("'\(name)' differs at \(differing) of \(a.count) places, at \(worst): \(a[worst]), not \(b[worst])")
+  }
+
+  private mutating func fail(_ text: String) {
+    problem = problem ?? text
+    isClose = false
+  }
+}
+
+extension Tensor {
+  fileprivate func doubles() throws -> [Double] {
+    switch element {
+    case .float64: try scalars(as: Double.self)
+    case .uint64: try scalars(as: UInt64.self).map(Double.init)
+    case .float32, .float16, .bfloat16: try floats().map(Double.init)
+    default: try integers().map(Double.init)
+    }
+  }
+}
