@@ -18,6 +18,7 @@ struct PlanCommand: ParsableCommand {
   var model: String
 
   @OptionGroup var shapes: ShapeOptions
+  @OptionGroup var limit: LimitOptions
 
   @Option(help: ArgumentHelp("The most memory that the arena may take, as in 512MiB.", valueName: "bytes"))
   var cap: ByteCount?
@@ -28,7 +29,10 @@ struct PlanCommand: ParsableCommand {
   @Option(help: ArgumentHelp("Draw the arena over the steps to this file.", valueName: "file"), completion: .file())
   var svg: String?
 
-  @Option(help: "What the drawing's colours stand for: \(MemoryDrawing.Colours.allCases.map(\.rawValue).joined(separator: ", ")).")
+  @Option(
+    help:
+      "What the drawing's colours stand for: \(MemoryDrawing.Colours.allCases.map(\.rawValue).joined(separator: ", "))."
+  )
   var colours = MemoryDrawing.Colours.operator
 
   @Flag(help: "Print JSON.")
@@ -65,6 +69,7 @@ struct PlanCommand: ParsableCommand {
 
   func run() throws {
     var options = Session.Options(threads: threads)
+    options.limits = try limit.limits()
     if let cap { options.memoryLimit = cap.bytes }
     let loaded = try LoadedModel(model, options: options)
     let (session, graph) = (loaded.session, loaded.session.graph)
