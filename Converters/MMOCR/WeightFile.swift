@@ -4,7 +4,7 @@ import GraphIR
 public import ONNXFormat
 import Operators
 public import PyTorchCheckpoint
-import TensorCore
+public import TensorCore
 import TensorFiles
 
 /// A file of weights, whatever its format: a PyTorch checkpoint, `.safetensors`, or a model file of our own.
@@ -36,12 +36,12 @@ public struct WeightFile: Sendable {
   public let embeddedConfig: String?
 
   /// - Throws: what reading the file throws; `.format` when a model file has no weights under names of a state dict.
-  public init(contentsOf path: String) throws {
+  public init(contentsOf path: String, limits: Limits = Limits()) throws {
     self.path = path
     format = Format(path: path)
     switch format {
     case .onnx:
-      let model = try Model(contentsOf: path, operators: .standard)
+      let model = try Model(contentsOf: path, operators: .standard, limits: limits)
       record = try NetworkRecord(metadata: model.metadata)
       recipe = try Recipe(metadata: model.metadata)
       embeddedConfig = nil
@@ -52,7 +52,7 @@ public struct WeightFile: Sendable {
       embeddedConfig = nil
       state = StateDictionary(file)
     case .checkpoint:
-      let checkpoint = try Checkpoint(contentsOf: path)
+      let checkpoint = try Checkpoint(contentsOf: path, limits: CheckpointLimits(limits))
       record = WeightFile.record(checkpoint.metadata)
       recipe = try record == nil ? nil : checkpoint.metadata["recipe"]?.string.map { try Recipe(json: $0) }
       embeddedConfig = checkpoint.metadata["config"]?.string

@@ -111,7 +111,7 @@ struct PickleHeap {
     guard made <= limits.objectCount else {
       throw LigatureError(
         .limit,
-        "the pickle makes more than \(limits.objectCount) objects; raise `CheckpointLimits.objectCount` if trusted"
+        "the pickle makes more than \(limits.objectCount) objects; raise the limit 'nodes' if it is trusted"
       )
     }
   }
@@ -124,7 +124,7 @@ struct PickleHeap {
         .limit,
         """
         the pickle makes more than \(limits.textByteCount) bytes of texts; \
-        raise `CheckpointLimits.textByteCount` if it is trusted
+        raise the limit 'bytes' if it is trusted
         """
       )
     }

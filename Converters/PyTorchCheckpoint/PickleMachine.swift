@@ -87,7 +87,7 @@ struct PickleMachine {
         .limit,
         """
         \(cursor.what) is nested deeper than \(limits.nesting) levels; \
-        raise `CheckpointLimits.nesting` if it is trusted
+        raise the limit 'nesting' if it is trusted
         """
       )
     }

@@ -75,7 +75,7 @@ struct TensorBuilder {
         .limit,
         """
         the tensors would take \(copied) bytes of copies, the limit for this file is \(mayCopy); \
-        raise `CheckpointLimits.copiedByteCount` if it is trusted
+        raise the limit 'bytes' if it is trusted
         """)
     }
   }

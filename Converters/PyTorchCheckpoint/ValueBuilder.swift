@@ -48,7 +48,7 @@ struct ValueBuilder {
       .limit,
       """
       the pickle is nested deeper than \(limits.nesting) levels; \
-      raise `CheckpointLimits.nesting` if the file is trusted
+      raise the limit 'nesting' if the file is trusted
       """
     )
   }

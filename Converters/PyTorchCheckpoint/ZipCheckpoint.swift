@@ -55,7 +55,7 @@ struct ZipCheckpoint: StorageSource {
         .limit,
         """
         the pickle has \(entry.size) bytes, at most \(limits.pickleByteCount) are read; \
-        raise `CheckpointLimits.pickleByteCount` if the file is trusted
+        raise the limit 'bytes' if the file is trusted
         """)
     }
     let (storage, start) = try archive.contents(entry)

@@ -1,5 +1,5 @@
 internal import Glibc
-internal import TensorCore
+public import TensorCore
 
 extension Raster where Scalar == UInt8 {
   /// Reads a JPEG, PNG or WebP file: 1 channel (grey), 3 (RGB) or 4 (RGBA), EXIF orientation applied if asked.
@@ -7,17 +7,17 @@ extension Raster where Scalar == UInt8 {
   /// Throws `.file` when it cannot be read, `.format` when it is empty, incomplete, damaged or of another format,
   /// and `.limit` when it, or the picture that its header announces, is larger than allowed.
   public static func load(
-    path: String, limits: ImageLimits = .standard, applyingOrientation: Bool = true
+    path: String, limits: Limits = Limits(), applyingOrientation: Bool = true
   ) throws -> Image {
     try naming(path) {
-      let bytes = try readFile(path, limit: limits.maximumFileBytes)
+      let bytes = try readFile(path, limit: limits.bytes)
       return try decode(bytes, limits: limits, applyingOrientation: applyingOrientation)
     }
   }
 
   /// The same from bytes in memory.
   public static func decode(
-    _ bytes: [UInt8], limits: ImageLimits = .standard, applyingOrientation: Bool = true
+    _ bytes: [UInt8], limits: Limits = Limits(), applyingOrientation: Bool = true
   ) throws -> Image {
     let (image, metadata) = try decodeAsStored(bytes, limits)
     guard applyingOrientation else { return image }
@@ -28,17 +28,17 @@ extension Raster where Scalar == UInt8 {
   /// a level darker on average than `grey()`), alpha left out. Pictures of 16 bits or four inks differ from OpenCV's
   /// by up to one level. Errors as `load`.
   public static func loadGrey(
-    path: String, limits: ImageLimits = .standard, applyingOrientation: Bool = true
+    path: String, limits: Limits = Limits(), applyingOrientation: Bool = true
   ) throws -> Image {
     try naming(path) {
-      let bytes = try readFile(path, limit: limits.maximumFileBytes)
+      let bytes = try readFile(path, limit: limits.bytes)
       return try decodeGrey(bytes, limits: limits, applyingOrientation: applyingOrientation)
     }
   }
 
   /// The same from bytes in memory.
   public static func decodeGrey(
-    _ bytes: [UInt8], limits: ImageLimits = .standard, applyingOrientation: Bool = true
+    _ bytes: [UInt8], limits: Limits = Limits(), applyingOrientation: Bool = true
   ) throws -> Image {
     let (image, metadata) = try decodeGreyAsStored(bytes, limits)
     guard applyingOrientation else { return image }
@@ -46,11 +46,11 @@ extension Raster where Scalar == UInt8 {
   }
 
   /// What the header says, without decoding the picture. Errors as `load`.
-  public static func metadata(path: String, limits: ImageLimits = .standard) throws -> ImageMetadata {
-    try naming(path) { try metadata(of: readFile(path, limit: limits.maximumFileBytes), limits: limits) }
+  public static func metadata(path: String, limits: Limits = Limits()) throws -> ImageMetadata {
+    try naming(path) { try metadata(of: readFile(path, limit: limits.bytes), limits: limits) }
   }
 
-  public static func metadata(of bytes: [UInt8], limits: ImageLimits = .standard) throws -> ImageMetadata {
+  public static func metadata(of bytes: [UInt8], limits: Limits = Limits()) throws -> ImageMetadata {
     switch try sniff(bytes) {
     case .jpeg: return try checked(JPEG.metadata(bytes), limits)
     case .png: return try PNG.metadata(bytes, limits: limits)
@@ -83,7 +83,7 @@ extension Raster where Scalar == UInt8 {
 
   // ── Inside ────────────────────────────────────────────────────────────────
 
-  private static func decodeAsStored(_ bytes: [UInt8], _ limits: ImageLimits) throws -> (Image, ImageMetadata) {
+  private static func decodeAsStored(_ bytes: [UInt8], _ limits: Limits) throws -> (Image, ImageMetadata) {
     switch try sniff(bytes) {
     case .jpeg:
       let metadata = try checked(JPEG.metadata(bytes), limits)
@@ -96,7 +96,7 @@ extension Raster where Scalar == UInt8 {
     }
   }
 
-  private static func decodeGreyAsStored(_ bytes: [UInt8], _ limits: ImageLimits) throws -> (Image, ImageMetadata) {
+  private static func decodeGreyAsStored(_ bytes: [UInt8], _ limits: Limits) throws -> (Image, ImageMetadata) {
     switch try sniff(bytes) {
     case .jpeg:
       let metadata = try checked(JPEG.metadata(bytes), limits)
@@ -111,7 +111,7 @@ extension Raster where Scalar == UInt8 {
     }
   }
 
-  private static func checked(_ metadata: ImageMetadata, _ limits: ImageLimits) throws -> ImageMetadata {
+  private static func checked(_ metadata: ImageMetadata, _ limits: Limits) throws -> ImageMetadata {
     try limits.check(metadata.format, width: metadata.width, height: metadata.height)
     return metadata
   }
@@ -154,7 +154,7 @@ private func readFile(_ path: String, limit: Int) throws -> [UInt8] {
   let size = Int(status.st_size)
   guard size <= limit else {
     throw LigatureError(
-      .limit, "'\(path)' has \(size) bytes, the limit is \(limit); raise ImageLimits.maximumFileBytes to read it")
+      .limit, "'\(path)' has \(size) bytes, the limit is \(limit); raise the limit 'bytes' to read it")
   }
   return try unsafe [UInt8](unsafeUninitializedCapacity: size) { buffer, count in
     while count < size {

@@ -7,7 +7,7 @@ enum PNG {
   /// Text, profiles and the like; spng keeps them in memory.
   private static let maximumChunk = 64 << 20
 
-  static func metadata(_ bytes: [UInt8], limits: ImageLimits) throws -> ImageMetadata {
+  static func metadata(_ bytes: [UInt8], limits: Limits) throws -> ImageMetadata {
     try unsafe withDecoder(bytes, limits) { decoder in
       var metadata = try unsafe header(decoder, limits)
       metadata.orientation = unsafe orientation(decoder)
@@ -16,7 +16,7 @@ enum PNG {
   }
 
   /// The pixels as stored, and the metadata, whose orientation may follow after the pixels.
-  static func decode(_ bytes: [UInt8], limits: ImageLimits) throws -> (Image, ImageMetadata) {
+  static func decode(_ bytes: [UInt8], limits: Limits) throws -> (Image, ImageMetadata) {
     try unsafe withDecoder(bytes, limits) { decoder in
       var metadata = try unsafe header(decoder, limits)
       let (width, height, channels) = (metadata.width, metadata.height, metadata.channels)
@@ -89,11 +89,11 @@ enum PNG {
   }
 
   private static func withDecoder<Result>(
-    _ bytes: [UInt8], _ limits: ImageLimits, _ body: (OpaquePointer) throws -> Result
+    _ bytes: [UInt8], _ limits: Limits, _ body: (OpaquePointer) throws -> Result
   ) throws -> Result {
     guard let decoder = unsafe spng_ctx_new(0) else { throw LigatureError(.limit, "no memory for reading a PNG") }
     defer { unsafe spng_ctx_free(decoder) }
-    // The header is checked by `ImageLimits`, whose errors say more; here only what spng itself supports.
+    // The header is checked by `Limits`, whose errors say more; here only what spng itself supports.
     try unsafe check(spng_set_image_limits(decoder, 0x7FFF_FFFF, 0x7FFF_FFFF))
     try unsafe check(spng_set_chunk_limits(decoder, maximumChunk, maximumChunk))
     // A wrong checksum of pixels is an error; of a comment it is not.
@@ -105,7 +105,7 @@ enum PNG {
     }
   }
 
-  private static func header(_ decoder: OpaquePointer, _ limits: ImageLimits) throws -> ImageMetadata {
+  private static func header(_ decoder: OpaquePointer, _ limits: Limits) throws -> ImageMetadata {
     var header = spng_ihdr()
     try unsafe check(spng_get_ihdr(decoder, &header))
     try limits.check(.png, width: Int(header.width), height: Int(header.height))

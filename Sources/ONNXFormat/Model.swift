@@ -50,20 +50,11 @@ public struct Model: Sendable {
   }
 }
 
-/// Bounds on what reading a file may take; files past them are refused with a `.limit` error.
-public struct ReadLimits: Sendable {
-  /// Nodes of all graphs together, after functions are expanded.
-  public var nodeCount = 2_000_000
-  /// Bytes for the file's structure in memory. Weights in raw or external form do not count: they stay in the file.
-  public var structureByteCount = 640 << 20
-  /// Elements that a sparse initialiser may have when written out.
-  public var sparseElementCount = 64 << 20
-
-  public init() {}
-
+extension Limits {
   var wire: WireLimits {
     var limits = WireLimits()
-    limits.unpackedByteCount = structureByteCount
+    limits.depth = nesting
+    limits.unpackedByteCount = bytes
     return limits
   }
 }

@@ -6,9 +6,9 @@ public enum TensorFile {
   ///
   /// - Throws: `.file` when it cannot be read, `.format` when its bytes are no tensor, `.unsupported` for types that
   ///   Ligature does not know.
-  public static func read(_ path: String) throws -> (name: String, tensor: Tensor) {
+  public static func read(_ path: String, limits: Limits = Limits()) throws -> (name: String, tensor: Tensor) {
     do {
-      return try read(TensorStorage(mapping: path))
+      return try read(TensorStorage(mapping: path), limits)
     } catch let error as LigatureError where error.code != .file {
       throw LigatureError(error.code, "'\(path)': \(error.message)", cause: error.cause)
     }
@@ -22,15 +22,15 @@ public enum TensorFile {
     try file.commit()
   }
 
-  private static func read(_ storage: TensorStorage) throws -> (name: String, tensor: Tensor) {
-    let wire = try WireDecoder.tensor(storage, external: nil, limits: WireLimits())
+  private static func read(_ storage: TensorStorage, _ limits: Limits) throws -> (name: String, tensor: Tensor) {
+    let wire = try WireDecoder.tensor(storage, external: nil, limits: limits.wire)
     return (wire.name, wire.tensor)
   }
 }
 
 /// The tensor in the bytes of a `TensorProto`.
 public func decodeTensor(_ bytes: [UInt8]) throws -> (name: String, tensor: Tensor) {
-  let wire = try WireDecoder.tensor(TensorStorage(copying: bytes), external: nil, limits: WireLimits())
+  let wire = try WireDecoder.tensor(TensorStorage(copying: bytes), external: nil, limits: Limits().wire)
   return (wire.name, wire.tensor)
 }
 

@@ -1,5 +1,5 @@
 public import GraphIR
-internal import TensorCore
+public import TensorCore
 
 /// A step of training in a model file: ONNX's `TrainingInfoProto`.
 ///
@@ -26,7 +26,7 @@ extension Model {
   /// - Throws: `.format` for bindings to names that are not there, that are bound twice or that two graphs define,
   ///   `.type` for results of another type than the state that they replace, `.unsupported` for several steps, and
   ///   what reading a graph throws.
-  public func training(operators: OperatorSet, limits: ReadLimits = ReadLimits()) throws -> TrainingStep? {
+  public func training(operators: OperatorSet, limits: Limits = Limits()) throws -> TrainingStep? {
     if let trainingStep { return trainingStep }
     guard let info = training.first else { return nil }
     guard training.count == 1 else {

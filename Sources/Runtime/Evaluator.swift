@@ -6,14 +6,15 @@ package import TensorCore
 package struct Evaluator: Sendable {
   package let kernels: KernelTable
   package let pool: ThreadPool
+  package let budget: RunBudget
   /// The most bytes that the outputs and the workspace may take together.
-  package let byteLimit: Int
+  package var byteLimit: Int { budget.limits.memory }
   package let precision: Precision
 
-  package init(kernels: KernelTable, pool: ThreadPool, byteLimit: Int, precision: Precision = .strict) {
+  package init(kernels: KernelTable, pool: ThreadPool, budget: RunBudget, precision: Precision = .strict) {
     self.kernels = kernels
     self.pool = pool
-    self.byteLimit = byteLimit
+    self.budget = budget
     self.precision = precision
   }
 
@@ -34,6 +35,7 @@ package struct Evaluator: Sendable {
       guard let sizes = type.sizes else {
         throw LigatureError(.unsupported, "the size of output \(index) of \(op.name) cannot be determined")
       }
+      try budget.limits.elementCount(sizes)
       return try Operand(element: type.element, shape: sizes, constant: nil, slot: inputs.count + index)
     }
     let step = try kernels.prepare(

@@ -98,11 +98,13 @@ import TensorCore
 
   /// The loop. Allocates nothing.
   func run(
-    _ range: Range<Int>, arena: UnsafeMutableRawPointer, pool: OpaquePointer?, observer: (any StepObserver)?
+    _ range: Range<Int>, arena: UnsafeMutableRawPointer, pool: OpaquePointer?, budget: RunBudget,
+    observer: (any StepObserver)?
   ) throws(StepFailure) {
     for index in range {
       let step = steps[index]
       do {
+        try budget.checkTime()
         try step.body(
           unsafe StepMemory(addresses: UnsafePointer(addresses), workspace: arena + step.workspaceOffset, pool: pool))
       } catch {

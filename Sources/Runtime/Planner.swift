@@ -10,13 +10,17 @@ struct Planner {
   let states: StateSchedule
   /// Whether plans shall say what lies where, for whoever shows it.
   var wantsMap = false
-  /// Results of at most this many bytes are computed while planning when all operands are known.
+  /// Results of at most this many bytes are computed while planning when all operands are known,
   static let foldLimit = 16 << 20
+  /// and of at most this many together: a plan keeps them, beside what `limits.memory` bounds.
+  static let totalFoldLimit = 64 << 20
 
   /// What planning knows of each value so far.
   private struct Knowledge {
     var sizes: [ValueID: TensorType] = [:]
     var tensors: [ValueID: Tensor] = [:]
+    /// Bytes that folding may still make.
+    var bytesLeft = Planner.totalFoldLimit
   }
 
   /// - Parameters:
@@ -94,13 +98,14 @@ struct Planner {
     if node.op.traits.contains(.hasDataDependentShape) { return nil }
     let (types, contents) = try Graph.infer(node.op, context, node: "")
     guard types.prefix(node.outputs.count).allSatisfy({ $0.sizes != nil }) else { return nil }
+    for type in types.prefix(node.outputs.count) { try evaluator.budget.limits.elementCount(type.sizes ?? []) }
     if let contents, node.outputs.count == 1, let output = node.outputs[0],
       let tensor = try constant(contents, types[0])
     {
       knowledge.tensors[output] = tensor
       return []
     }
-    if let folded = try fold(node, tensors, types) {
+    if let folded = try fold(node, tensors, types, &knowledge.bytesLeft) {
       for case (let output?, let tensor) in zip(node.outputs, folded) { knowledge.tensors[output] = tensor }
       return []
     }
@@ -108,14 +113,17 @@ struct Planner {
     return Array(types.prefix(node.outputs.count))
   }
 
-  private func fold(_ node: Node, _ tensors: [Tensor?], _ types: [TensorType]) throws -> [Tensor]? {
+  private func fold(
+    _ node: Node, _ tensors: [Tensor?], _ types: [TensorType], _ bytesLeft: inout Int
+  ) throws -> [Tensor]? {
     guard !node.op.traits.contains(.isImpure), node.captures.isEmpty else { return nil }
     for (input, tensor) in zip(node.inputs, tensors) where input != nil && tensor == nil { return nil }
     var bytes = 0
     for type in types.prefix(node.outputs.count) {
       bytes = try Checked.add(bytes, Checked.byteCount(type.element, type.sizes ?? []))
     }
-    guard bytes <= Planner.foldLimit else { return nil }
+    guard bytes <= Planner.foldLimit, bytes <= bytesLeft else { return nil }
+    bytesLeft -= bytes
     return try evaluator.evaluate(node.op, tensors, outputCount: node.outputs.count)
   }
 

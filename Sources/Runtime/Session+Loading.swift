@@ -13,13 +13,13 @@ extension Session {
     _ path: String, options: Options = Options(), onlyFirstOutput: Bool = false, kernels: KernelTable = .standard
   ) throws -> (model: Model, session: Session) {
     guard let folder = options.cache else {
-      let model = try Model(contentsOf: path, operators: .standard)
+      let model = try Model(contentsOf: path, operators: .standard, limits: options.limits)
       return (model, try Session(preparing: model, onlyFirstOutput, options, kernels))
     }
     let cache = PreparedCache(folder: folder, log: options.log)
     let variant = "\(onlyFirstOutput) \(options.memoryLimit)"
     guard let entry = try cache.entry(model: path, variant: variant) else {
-      let model = try Model(contentsOf: path, operators: .standard)
+      let model = try Model(contentsOf: path, operators: .standard, limits: options.limits)
       return (model, try Session(preparing: model, onlyFirstOutput, options, kernels))
     }
     if let model = cache.graph(entry) {
@@ -28,7 +28,7 @@ extension Session {
       session.keeper = PreparedCache.Keeper(cache: cache, entry: entry, made: 0)
       return (model, session)
     }
-    let model = try Model(contentsOf: path, operators: .standard)
+    let model = try Model(contentsOf: path, operators: .standard, limits: options.limits)
     let session = try Session(preparing: model, onlyFirstOutput, options, kernels)
     // Weights in other files may change while the model's own does not.
     if model.externalFiles.isEmpty {

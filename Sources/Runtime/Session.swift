@@ -16,9 +16,14 @@ public import TensorCore
     /// The threads that kernels share their work on; results do not depend on how many there are.
     /// Sessions that run side by side should share one pool.
     public var pool: ThreadPool
-    /// The most bytes that a plan's arena may take; more is an error before anything runs.
-    public var memoryLimit = defaultMemoryLimit
-    public static let defaultMemoryLimit = 2 << 30
+    /// What a model file and a run of its graph may take; more is an error.
+    public var limits = Limits()
+    /// The most bytes that a plan's arena may take; more is an error before anything runs. The same as `limits.memory`.
+    public var memoryLimit: Int {
+      get { limits.memory }
+      set { limits.memory = newValue }
+    }
+    public static let defaultMemoryLimit = Limits().memory
     /// How many plans (sets of input sizes) are kept.
     public var planCapacity = 32
     /// A folder where `Session.load` keeps prepared graphs and packed weights for the next time. It must be writable
@@ -42,6 +47,7 @@ public import TensorCore
   private(set) var planner: Planner
   let packed = PackedConstants()
   private let plans: PlanCache
+  private let budget: RunBudget
   private var arena = Arena()
   private let states: StateStore
   /// A commit ended half-way.
@@ -61,6 +67,7 @@ public import TensorCore
     self.graph = graph
     self.options = options
     self.updates = updates
+    budget = RunBudget(options.limits)
     let schedule = try updates.isEmpty ? StateSchedule(order: graph.order) : StateSchedule(graph, updates)
     states = StateStore(
       updates.compactMap { update in
@@ -76,7 +83,7 @@ public import TensorCore
       throw LigatureError(.unsupported, "'\(graph[id].name)' is a string tensor, which kernels do not compute with")
     }
     let evaluator = Evaluator(
-      kernels: kernels, pool: options.pool, byteLimit: options.memoryLimit, precision: options.precision ?? .strict)
+      kernels: kernels, pool: options.pool, budget: budget, precision: options.precision ?? .strict)
     planner = Planner(graph: graph, evaluator: evaluator, packed: packed, states: schedule)
     plans = PlanCache(capacity: options.planCapacity)
   }
@@ -116,6 +123,7 @@ public import TensorCore
   ) throws -> Result {
     lock.lock()
     defer { lock.unlock() }
+    budget.restart()
     try fit(inputs)
     let plan = try self.plan(inputs)
     try execute(plan, inputs, observer, check: check)
@@ -129,6 +137,7 @@ public import TensorCore
   public func memoryUse(_ shapes: [[Int]]) throws -> MemoryUse {
     lock.lock()
     defer { lock.unlock() }
+    budget.restart()
     let types = zip(graph.inputs, shapes).map { (value: $0, type: TensorType(graph[$0].type.element, sizes: $1)) }
     return try makePlan(entries: types).memory
   }
@@ -137,6 +146,7 @@ public import TensorCore
   public func memoryMap(_ shapes: [[Int]]) throws -> (use: MemoryUse, map: MemoryMap?) {
     lock.lock()
     defer { lock.unlock() }
+    budget.restart()
     let types = zip(graph.inputs, shapes).map { (value: $0, type: TensorType(graph[$0].type.element, sizes: $1)) }
     var planner = planner
     planner.wantsMap = true
@@ -158,6 +168,7 @@ public import TensorCore
   package func forecast(_ shapes: [[Int]]) throws -> (memory: MemoryUse, steps: [ForecastStep]) {
     lock.lock()
     defer { lock.unlock() }
+    budget.restart()
     let types = zip(graph.inputs, shapes).map { (value: $0, type: TensorType(graph[$0].type.element, sizes: $1)) }
     let plan = try makePlan(entries: types)
     let steps = try plan.steps.map { step in
@@ -172,6 +183,7 @@ public import TensorCore
   public func cost(_ shapes: [[Int]]) throws -> Cost {
     lock.lock()
     defer { lock.unlock() }
+    budget.restart()
     let types = zip(graph.inputs, shapes).map { (value: $0, type: TensorType(graph[$0].type.element, sizes: $1)) }
     return try makePlan(entries: types).cost
   }
@@ -180,6 +192,7 @@ public import TensorCore
   public func steps(for inputs: [Tensor]) throws -> [NodeID] {
     lock.lock()
     defer { lock.unlock() }
+    budget.restart()
     return try plan(inputs).steps.map(\.node)
   }
 
@@ -203,7 +216,7 @@ extension Session {
   public static func evaluator(_ options: Options, kernels: KernelTable = .standard)
     -> @Sendable (any Operator, [Tensor?], Int) throws -> [Tensor]
   {
-    let evaluator = Evaluator(kernels: kernels, pool: options.pool, byteLimit: options.memoryLimit)
+    let evaluator = Evaluator(kernels: kernels, pool: options.pool, budget: RunBudget(options.limits))
     return { op, inputs, outputCount in try evaluator.evaluate(op, inputs, outputCount: outputCount) }
   }
 }
@@ -248,6 +261,7 @@ extension Session {
   ) throws {
     lock.lock()
     defer { lock.unlock() }
+    budget.restart()
     try fit(inputs)
     let plan = try self.plan(inputs)
     try prepare(plan, inputs)
@@ -327,7 +341,7 @@ extension Session {
 
   private func run(_ plan: Plan, _ steps: Range<Int>, _ observer: (any StepObserver)?) throws {
     do {
-      try unsafe plan.run(steps, arena: arena.base, pool: options.pool.handle, observer: observer)
+      try unsafe plan.run(steps, arena: arena.base, pool: options.pool.handle, budget: budget, observer: observer)
     } catch {
       let node = graph[error.node]
       guard let cause = error.cause as? LigatureError else { throw error.cause }

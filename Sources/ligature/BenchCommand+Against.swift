@@ -45,11 +45,12 @@ extension BenchCommand {
   }
 
   private func comparisonInputs() throws -> [(name: String, tensor: Tensor)] {
-    let file = try Model(contentsOf: model, operators: .standard)
+    let limits = try limit.limits()
+    let file = try Model(contentsOf: model, operators: .standard, limits: limits)
     let sizes = try shapes.sizes(for: file.graph, recipe: recipeSizes(file))
     return try zip(file.graph.inputs, sizes).map {
       let value = file.graph[$0]
-      return (value.name, try syntheticTensor(value.name, value.type.element, $1, limit: memoryLimit.bytes))
+      return (value.name, try syntheticTensor(value.name, value.type.element, $1, limit: limits.memory))
     }
   }
 

@@ -19,8 +19,7 @@ struct BenchCommand: ParsableCommand {
       "Threads to run with; several as a list, as in 1,2. Default: all cores; with --against 1.", valueName: "counts"))
   var threads: ThreadCounts?
 
-  @Option(help: ArgumentHelp("The most memory that intermediate tensors may take, as in 512MiB.", valueName: "bytes"))
-  var memoryLimit = ByteCount(bytes: Session.Options.defaultMemoryLimit)
+  @OptionGroup var limit: LimitOptions
 
   @Option(
     help: ArgumentHelp(
@@ -110,13 +109,13 @@ struct BenchCommand: ParsableCommand {
 
   private func measure(threads: Int) throws -> Report {
     var options = Session.Options(threads: threads)
-    options.memoryLimit = memoryLimit.bytes
+    options.limits = try limit.limits()
     options.cache = cache
     let loaded = try LoadedModel(model, options: options)
     let graph = loaded.session.graph
     let sizes = try shapes.sizes(for: graph, recipe: loaded.recipeSizes)
     let inputs = try zip(graph.inputs, sizes).map {
-      try syntheticTensor(graph[$0].name, graph[$0].type.element, $1, limit: memoryLimit.bytes)
+      try syntheticTensor(graph[$0].name, graph[$0].type.element, $1, limit: options.limits.memory)
     }
     func timedRun() throws -> Double {
       let start = ContinuousClock.now

@@ -25,13 +25,14 @@ struct ConvertCommand: ParsableCommand {
   var config: String?
 
   @OptionGroup var network: NetworkOptions
+  @OptionGroup var limit: LimitOptions
 
   @Option(
     name: .shortAndLong, help: "The file to write.", completion: .file(extensions: ["onnx", "pth", "safetensors"]))
   var output: String
 
   func run() throws {
-    let file = try WeightFile(contentsOf: input)
+    let file = try WeightFile(contentsOf: input, limits: limit.limits())
     let settings = try config.map { try MMOCRConfig(contentsOf: $0) }
     let found = try file.network(config: settings, options: network.options())
     var notes = found.notes

@@ -64,8 +64,8 @@ struct EvaluateCommand: ParsableCommand {
 
   func run() throws {
     let sets = try data.map { try EvaluationData($0, format: format, images: images, split: split) }
-    let model = try Model(contentsOf: model, operators: .standard)
-    let evaluation = try Evaluation(model.graph, metadata: model.metadata, options: options.session)
+    let model = try Model(contentsOf: model, operators: .standard, limits: options.limit.limits())
+    let evaluation = try Evaluation(model.graph, metadata: model.metadata, options: options.session())
     let isTerminal = isatty(STDERR_FILENO) == 1
     let result = try evaluation.measure(
       sets, limit: samples, report: { writeToStandardError($0.printable + "\n") },

@@ -31,7 +31,7 @@ struct CheckpointReport: Codable {
   private static let suffixes: Set = ["pth", "pt", "ckpt", "bin", "safetensors"]
 
   /// `nil` when the name is not that of a file of weights.
-  init?(contentsOf path: String) throws {
+  init?(contentsOf path: String, limits: Limits = Limits()) throws {
     let suffix = path.split(separator: ".").last.map { $0.lowercased() } ?? ""
     guard Self.suffixes.contains(suffix) else { return nil }
     let size = try FileManager.default.attributesOfItem(atPath: path)[.size] as? Int
@@ -43,7 +43,7 @@ struct CheckpointReport: Codable {
         tensors: state.entries.map { Entry(name: $0.name, element: "\($0.tensor.element)", shape: $0.tensor.shape) },
         metadata: file.metadata, all: state.entries.map(\.tensor))
     } else {
-      let checkpoint = try Checkpoint(contentsOf: path)
+      let checkpoint = try Checkpoint(contentsOf: path, limits: CheckpointLimits(limits))
       let entries = checkpoint.storedTensors.map { name, found in
         Entry(
           name: name, element: "\(found.tensor.element)", shape: found.tensor.shape, strides: found.strides,

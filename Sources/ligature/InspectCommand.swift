@@ -60,11 +60,12 @@ struct InspectCommand: ParsableCommand {
   }
 
   func run() throws {
-    if let weights = try CheckpointReport(contentsOf: model) {
+    let limits = try options.limit.limits()
+    if let weights = try CheckpointReport(contentsOf: model, limits: limits) {
       print(json ? try encodeJSON(weights) : weights.text)
       return
     }
-    let file = try Model(contentsOf: model, operators: .standard)
+    let file = try Model(contentsOf: model, operators: .standard, limits: limits)
     let report = try report(file)
     print(json ? try encodeJSON(report) : text(report))
   }
@@ -101,7 +102,7 @@ struct InspectCommand: ParsableCommand {
   }
 
   private func plan(_ graph: Graph, _ file: Model) throws -> Plan {
-    let session = try Session(preparing: graph, options: options.session)
+    let session = try Session(preparing: graph, options: options.session())
     let sizes = try shapes.sizes(for: session.graph, recipe: recipeSizes(file))
     var memory = try session.memoryUse(sizes)
     memory.constants = session.graph.values.compactMap(\.tensor).reduce(0) { $0 + $1.byteCount }

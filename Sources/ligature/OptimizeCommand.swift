@@ -49,6 +49,8 @@ struct OptimizeCommand: ParsableCommand {
   @Flag(help: "List the passes in their order, and do nothing else.")
   var list = false
 
+  @OptionGroup var limit: LimitOptions
+
   @Flag(help: "Print JSON.")
   var json = false
 
@@ -94,7 +96,9 @@ struct OptimizeCommand: ParsableCommand {
   }
 
   private func pipeline() throws -> PassManager {
-    let evaluate = Session.evaluator(Session.Options(threads: 1))
+    var options = Session.Options(threads: 1)
+    options.limits = try limit.limits()
+    let evaluate = Session.evaluator(options)
     let whole = portable ? Pipelines.portable(evaluate: evaluate) : Pipelines.prepared(evaluate: evaluate)
     return try until.map { try whole.until($0) } ?? whole
   }
@@ -106,7 +110,7 @@ struct OptimizeCommand: ParsableCommand {
       print(json ? try encodeJSON(passes) : text(passes))
       return
     }
-    var file = try Model(contentsOf: path, operators: .standard)
+    var file = try Model(contentsOf: path, operators: .standard, limits: limit.limits())
     try settleSizes(&file.graph)
     let before = file.graph.nodeCount
     var reports = try pipeline.run(&file.graph)

@@ -18,6 +18,7 @@ struct PlanCommand: ParsableCommand {
   var model: String
 
   @OptionGroup var shapes: ShapeOptions
+  @OptionGroup var limit: LimitOptions
 
   @Option(help: ArgumentHelp("The most memory that the arena may take, as in 512MiB.", valueName: "bytes"))
   var cap: ByteCount?
@@ -68,6 +69,7 @@ struct PlanCommand: ParsableCommand {
 
   func run() throws {
     var options = Session.Options(threads: threads)
+    options.limits = try limit.limits()
     if let cap { options.memoryLimit = cap.bytes }
     let loaded = try LoadedModel(model, options: options)
     let (session, graph) = (loaded.session, loaded.session.graph)

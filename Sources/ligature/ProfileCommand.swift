@@ -45,11 +45,11 @@ struct ProfileCommand: ParsableCommand {
   }
 
   func run() throws {
-    let loaded = try LoadedModel(model, options: options.session)
+    let loaded = try LoadedModel(model, options: options.session())
     let graph = loaded.session.graph
     let sizes = try shapes.sizes(for: graph, recipe: loaded.recipeSizes)
     let inputs = try zip(graph.inputs, sizes).map {
-      try syntheticTensor(graph[$0].name, graph[$0].type.element, $1, limit: options.memoryLimit.bytes)
+      try syntheticTensor(graph[$0].name, graph[$0].type.element, $1, limit: options.limit.limits().memory)
     }
     let machine = MachinePeak.measure(loaded.session.options.pool)
     let profile = try Profile(loaded.session, inputs, runs: runs, machine: machine)

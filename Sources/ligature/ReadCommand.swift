@@ -32,14 +32,15 @@ struct ReadCommand: ParsableCommand {
 
   func run() throws {
     let paths = try PictureFiles.expand(images)
-    let reader = try models.reader(options.session)
+    let limits = try options.limit.limits()
+    let reader = try models.reader(options.session())
     let drawings = try draw.map { try DrawingTarget($0, pictures: paths) }
     var output = ReadOutput(isJSON: json, hasHeadings: paths.count > 1)
     var progress = Progress(count: paths.count)
     for path in paths {
       do {
         let start = ContinuousClock.now
-        let picture = try Image.load(path: path)
+        let picture = try Image.load(path: path, limits: limits)
         let lines = try reader.read(picture)
         try drawings?.draw(lines, over: picture, path: path)
         progress.finished("\(path): \(lines.count) lines in \(start.duration(to: .now).seconds.fixed(2)) s") {

@@ -32,7 +32,7 @@ struct RunCommand: ParsableCommand {
   @OptionGroup var options: RunOptions
 
   func run() throws {
-    let loaded = try LoadedModel(model, options: options.session)
+    let loaded = try LoadedModel(model, options: options.session())
     let graph = loaded.session.graph
     let given = try givenTensors(graph)
     let missing = graph.inputs.filter { given[graph[$0].name] == nil }
@@ -40,7 +40,7 @@ struct RunCommand: ParsableCommand {
     let tensors = try graph.inputs.enumerated().map { index, id in
       try given[graph[id].name]
         ?? syntheticTensor(
-          graph[id].name, graph[id].type.element, sizes[index], limit: options.memoryLimit.bytes)
+          graph[id].name, graph[id].type.element, sizes[index], limit: options.limit.limits().memory)
     }
     let start = ContinuousClock.now
     let results = try loaded.session.run(tensors)

@@ -65,7 +65,7 @@ struct VerifyCommand: ParsableCommand {
 
   func run() throws {
     if BundleVerification.isBundle(folder) { return try verifyBundle() }
-    let loaded = try LoadedModel(folder + "/model.onnx", options: options.session)
+    let loaded = try LoadedModel(folder + "/model.onnx", options: options.session())
     let sets = try dataSets()
     guard !sets.isEmpty else {
       throw LigatureError(.file, "'\(folder)' has no folder test_data_set_0 with input_0.pb and output_0.pb")
@@ -77,7 +77,7 @@ struct VerifyCommand: ParsableCommand {
   }
 
   private func verifyBundle() throws {
-    let checks = try BundleVerification(folder: folder, only: only, options: options.session).checks()
+    let checks = try BundleVerification(folder: folder, only: only, options: options.session()).checks()
     print(json ? try encodeJSON(checks) : BundleVerification.table(checks, all: all))
     if checks.contains(where: { !$0.passed }) { throw ExitCode.checkFailed }
   }

@@ -103,8 +103,8 @@ import Testing
         }
         if round % 4 == 0 { damaged.removeLast(Int.random(in: 0..<damaged.count, using: &random)) }
         do {
-          var limits = ImageLimits()
-          limits.maximumPixels = 4_000_000
+          var limits = Limits()
+          limits.pixels = 4_000_000
           let image = try Image.decode(damaged, limits: limits)
           #expect(image.pixels.count == image.width * image.height * image.channels)
         } catch let error as LigatureError {
@@ -126,13 +126,13 @@ import Testing
     jpeg.replaceSubrange(frame + 5..<frame + 9, with: [0xFF, 0x00, 0xFF, 0x00])  // 65280 x 65280.
     #expect(code { try Image.decode(jpeg) } == .limit)
 
-    var limits = ImageLimits()
-    limits.maximumPixels = 40 * 28 - 1
+    var limits = Limits()
+    limits.pixels = 40 * 28 - 1
     for name in ["jpeg_420.jpg", "png_rgb8.png", "webp_lossy.webp", "webp_animated.webp"] {
       #expect(code { try Image.decode(fixtures.file(name), limits: limits) } == .limit, "\(name)")
     }
-    limits = ImageLimits()
-    limits.maximumFileBytes = 100
+    limits = Limits()
+    limits.bytes = 100
     let path = Fixtures.folder.appendingPathComponent("samples/png_rgb8.png").path
     #expect(code { try Image.load(path: path, limits: limits) } == .limit)
   }

@@ -26,7 +26,7 @@ import Testing
     opset: 9)
 
   /// The code of the error that reading gives.
-  private func code(_ bytes: [UInt8], _ limits: ReadLimits = ReadLimits()) -> LigatureError.Code? {
+  private func code(_ bytes: [UInt8], _ limits: Limits = Limits()) -> LigatureError.Code? {
     do {
       _ = try Model(bytes: bytes, operators: OperatorSet([]), limits: limits)
       return nil
@@ -136,15 +136,15 @@ import Testing
   }
 
   @Test func limits() {
-    var limits = ReadLimits()
-    limits.nodeCount = 3
+    var limits = Limits()
+    limits.nodes = 3
     #expect(code(HostileTests.sample, limits) == .limit)
-    limits = ReadLimits()
-    limits.structureByteCount = 4096
+    limits = Limits()
+    limits.bytes = 4096
     #expect(code(HostileTests.sample, limits) == .limit)
     // Refusing memory at any point of the parse must be survived.
     for bytes in stride(from: 0, to: 40_000, by: 97) {
-      limits.structureByteCount = bytes
+      limits.bytes = bytes
       _ = code(HostileTests.sample, limits)
     }
   }
@@ -192,8 +192,8 @@ import Testing
       return ONNX.model(graph, opset: 21) { for function in functions { $0.message(25, function) } }
     }
     #expect(code(model([function("f0", calls: "f0")])) == .limit)
-    var limits = ReadLimits()
-    limits.nodeCount = 10_000
+    var limits = Limits()
+    limits.nodes = 10_000
     let chain = (0..<30).map { function("f\($0)", calls: "f\($0 + 1)") }
     #expect(code(model(chain), limits) == .limit)
   }

@@ -86,8 +86,8 @@ import Testing
       let error = #expect(throws: LigatureError.self) { try model.training(operators: .standard) }
       #expect(error?.code == code && error?.message.contains(message) == true, "\(error.map { "\($0)" } ?? "")")
     }
-    var limits = ReadLimits()
-    limits.nodeCount = 1
+    var limits = Limits()
+    limits.nodes = 1
     let error = #expect(throws: LigatureError.self) { try file().training(operators: .standard, limits: limits) }
     #expect(error?.code == .limit)
   }

@@ -56,7 +56,7 @@ struct BodyDecoder {
     for initializer in source.initializers { try addInitializer(initializer.name, initializer.tensor, &frame) }
     for sparse in source.sparseInitializers {
       let name = sparse.values.name
-      let tensor = try sparse.dense(limit: model.limits.sparseElementCount)
+      let tensor = try model.dense(sparse)
       let id = try graph.addConstant(name, tensor)
       try bind(name, id, &frame)
     }
@@ -182,7 +182,7 @@ extension BodyDecoder {
     case .string(let bytes): tensor = try Tensor(strings: [String(decoding: bytes, as: UTF8.self)], [])
     case .strings(let values):
       tensor = try Tensor(strings: values.map { String(decoding: $0, as: UTF8.self) }, [values.count])
-    case .sparse(let value): tensor = try value.dense(limit: model.limits.sparseElementCount)
+    case .sparse(let value): tensor = try model.dense(value)
     default: throw LigatureError(.attribute, "a Constant cannot hold \(value.kindName)")
     }
     // Not within the call below: a copy of `self` would be held while the graph changes, which copies the graph.

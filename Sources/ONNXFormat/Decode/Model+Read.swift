@@ -1,6 +1,6 @@
 import Foundation
 public import GraphIR
-internal import TensorCore
+public import TensorCore
 
 extension Model {
   /// Reads an ONNX file. Weights stay in the file, mapped; it must not be truncated while the model lives.
@@ -10,7 +10,7 @@ extension Model {
   ///   or do not fit the checksum that our own files carry, `.unsupported` for operator sets and types that are not read, `.limit` past the limits, and what operators
   ///   say of attributes and inputs that do not fit.
   public init(
-    contentsOf path: String, operators: OperatorSet, limits: ReadLimits = ReadLimits(),
+    contentsOf path: String, operators: OperatorSet, limits: Limits = Limits(),
     checksum: ChecksumPolicy = .verified
   ) throws {
     let storage = try TensorStorage(mapping: path)
@@ -23,12 +23,12 @@ extension Model {
   }
 
   /// Reads the bytes of an ONNX file. Its tensors cannot be in other files.
-  public init(bytes: [UInt8], operators: OperatorSet, limits: ReadLimits = ReadLimits()) throws {
+  public init(bytes: [UInt8], operators: OperatorSet, limits: Limits = Limits()) throws {
     try self.init(TensorStorage(copying: bytes), external: nil, operators, limits, .verified)
   }
 
   private init(
-    _ storage: TensorStorage, external: ExternalData?, _ operators: OperatorSet, _ limits: ReadLimits,
+    _ storage: TensorStorage, external: ExternalData?, _ operators: OperatorSet, _ limits: Limits,
     _ policy: ChecksumPolicy
   ) throws {
     let seal = try Checksum.verify(storage, policy)

@@ -9,17 +9,20 @@ final class ModelDecoder {
   }
 
   let operators: OperatorSet
-  let limits: ReadLimits
+  let limits: Limits
   private let functions: [FunctionKey: WireFunction]
   private var nodesLeft: Int
+  /// What sparse tensors may still take.
+  private var bytesLeft: Int
   private(set) var notes: [String] = []
   private(set) var foreignTypes: [String: WireType] = [:]
   private var kept = Set<FunctionKey>()
 
-  init(operators: OperatorSet, functions: [WireFunction], limits: ReadLimits) throws {
+  init(operators: OperatorSet, functions: [WireFunction], limits: Limits) throws {
     self.operators = operators
     self.limits = limits
-    nodesLeft = limits.nodeCount
+    nodesLeft = limits.nodes
+    bytesLeft = limits.bytes
     var table: [FunctionKey: WireFunction] = [:]
     for function in functions {
       let key = FunctionKey(name: OperatorName(function.name, domain: function.domain), overload: function.overload)
@@ -47,8 +50,23 @@ final class ModelDecoder {
   func countNode() throws {
     nodesLeft -= 1
     guard nodesLeft >= 0 else {
-      throw LigatureError(.limit, "the model has more than \(limits.nodeCount) nodes; raise the limit if that is meant")
+      throw LigatureError(
+        .limit, "the model has more than \(limits.nodes) nodes; raise the limit 'nodes' if that is meant")
     }
+  }
+
+  /// A sparse tensor written out. A few bytes of a file can ask for any size.
+  func dense(_ sparse: WireSparse) throws -> Tensor {
+    let count = try Checked.byteCount(sparse.values.tensor.element, sparse.shape)
+    try limits.elementCount(sparse.shape)
+    guard count <= bytesLeft else {
+      throw LigatureError(
+        .limit,
+        "the sparse tensor '\(sparse.values.name)' of shape \(sparse.shape) takes \(count) bytes when written out, of "
+          + "the limit of \(limits.bytes) only \(bytesLeft) are left; raise the limit 'bytes' if that is meant")
+    }
+    bytesLeft -= count
+    return try sparse.dense()
   }
 
   /// Records something that the graph does not carry, once.

@@ -149,14 +149,9 @@ extension WireGraph {
 
 extension WireSparse {
   /// The same tensor written out.
-  func dense(limit: Int) throws -> Tensor {
+  func dense() throws -> Tensor {
     let element = values.tensor.element
-    let count = try Checked.elementCount(shape)
     guard element.byteSize > 0 else { throw LigatureError(.unsupported, "a sparse tensor of \(element) is not read") }
-    guard count <= limit else {
-      throw LigatureError(
-        .limit, "the sparse tensor '\(values.name)' of shape \(shape) has more than \(limit) elements when written out")
-    }
     let width = element.byteSize
     let entries = values.tensor.count
     let positions = try linearPositions(entries)

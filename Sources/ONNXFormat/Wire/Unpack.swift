@@ -35,7 +35,7 @@ enum Descriptors {
   ) throws {
     var scanner = WireScanner(limits: limits)
     try unsafe bytes.withUnsafeBytes { try unsafe scanner.scan($0, descriptor) }
-    let allocator = BoundedAllocator(limit: limits.unpackedByteCount)
+    let allocator = BoundedAllocator(limit: limits.unpackedByteCount - scanner.skeleton.count)
     let unpacked = unsafe scanner.skeleton.withUnsafeBytes { skeleton in
       unsafe withUnsafeMutablePointer(to: &allocator.table) { table in
         unsafe protobuf_c_message_unpack(
@@ -43,12 +43,7 @@ enum Descriptors {
       }
     }
     guard let unpacked = unsafe unpacked else {
-      if allocator.wasRefused {
-        throw LigatureError(
-          .limit,
-          "the file's structure needs more than \(limits.unpackedByteCount >> 20) MiB of memory; "
-            + "store its tensors as raw or external data")
-      }
+      if allocator.wasRefused { throw limits.tooLarge }
       throw LigatureError(.format, "not an ONNX file, or damaged: its fields do not parse; obtain it again")
     }
     unsafe message = UnsafeMutableRawPointer(unpacked).assumingMemoryBound(to: Message.self)

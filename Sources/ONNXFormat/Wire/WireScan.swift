@@ -9,8 +9,15 @@ struct WireLimits: Sendable {
   var depth = 64
   /// Fields of all messages together.
   var fieldCount = 1 << 26
-  /// Bytes that the unpacked messages may take, apart from tensor data that stays in the file.
+  /// Bytes that the messages may take while they are unpacked, apart from tensor data that stays in the file.
   var unpackedByteCount = 1_200 << 20
+
+  var tooLarge: LigatureError {
+    LigatureError(
+      .limit,
+      "the file's structure needs more than \(unpackedByteCount) bytes of memory; store its tensors as raw or external "
+        + "data, or raise the limit 'bytes' if the file is trusted")
+  }
 }
 
 /// Walks protobuf bytes along a message descriptor before anything is allocated for them, and writes a copy in which
@@ -89,8 +96,10 @@ struct WireLimits: Sendable {
           let text = unsafe UnsafeRawBufferPointer(rebasing: bytes[payload])
           guard unsafe !text.contains(0) else { throw WireScanner.broken("a name contains a zero byte", at: start) }
         }
+        guard reader.position - start <= limits.unpackedByteCount else { throw limits.tooLarge }
         unsafe skeleton.append(contentsOf: UnsafeRawBufferPointer(rebasing: bytes[start..<reader.position]))
       }
+      guard skeleton.count <= limits.unpackedByteCount else { throw limits.tooLarge }
     }
   }
 

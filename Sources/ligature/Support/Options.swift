@@ -9,8 +9,7 @@ struct RunOptions: ParsableArguments {
   @Option(help: "Threads to run with; results do not depend on it. Default: as many as the process may keep busy.")
   var threads: Int?
 
-  @Option(help: ArgumentHelp("The most memory that intermediate tensors may take, as in 512MiB.", valueName: "bytes"))
-  var memoryLimit = ByteCount(bytes: Session.Options.defaultMemoryLimit)
+  @OptionGroup var limit: LimitOptions
 
   @Option(
     help: ArgumentHelp(
@@ -23,9 +22,9 @@ struct RunOptions: ParsableArguments {
     if let threads, !(1...256).contains(threads) { throw ValidationError("--threads must lie between 1 and 256") }
   }
 
-  var session: Session.Options {
+  func session() throws -> Session.Options {
     var options = Session.Options(threads: threads)
-    options.memoryLimit = memoryLimit.bytes
+    options.limits = try limit.limits()
     options.cache = cache
     options.log = { writeToStandardError("note: \($0.printable)\n") }
     return options

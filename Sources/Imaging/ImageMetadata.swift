@@ -1,35 +1,26 @@
 internal import TensorCore
 
-/// What a picture may cost. Sizes are taken from the header and checked before anything is allocated for pixels.
-public struct ImageLimits: Sendable, Equatable {
-  /// Width times height; 100 million is an A3 page at 600 dpi, and about 1 GiB while a JPEG of it is decoded.
-  public var maximumPixels = 100_000_000
-  /// Width and height.
-  public var maximumSide = 65_535
-  /// Bytes of the file.
-  public var maximumFileBytes = 256 << 20
-
-  public static let standard = ImageLimits()
-
-  public init() {}
+extension Limits {
+  /// Width and height of a picture: what JPEG's header can say.
+  static let maximumSide = 65_535
 
   /// Throws `.limit`, or `.format` for a picture without pixels.
   func check(_ format: ImageFormat, width: Int, height: Int) throws {
     guard width > 0, height > 0 else {
       throw LigatureError(.format, "the \(format) header says \(width)x\(height): there is no picture in it")
     }
-    guard width <= maximumSide, height <= maximumSide else {
+    guard width <= Limits.maximumSide, height <= Limits.maximumSide else {
       throw LigatureError(
         .limit,
-        "the \(format) header says \(width)x\(height), the limit is \(maximumSide) a side; "
-          + "cut the picture, or raise ImageLimits.maximumSide")
+        "the \(format) header says \(width)x\(height), the limit is \(Limits.maximumSide) a side; "
+          + "cut the picture")
     }
     let (pixels, overflow) = width.multipliedReportingOverflow(by: height)
-    guard !overflow, pixels <= maximumPixels else {
+    guard !overflow, pixels <= self.pixels else {
       throw LigatureError(
         .limit,
-        "the \(format) header says \(width)x\(height), more than the limit of \(maximumPixels) pixels; "
-          + "make the picture smaller, or raise ImageLimits.maximumPixels")
+        "the \(format) header says \(width)x\(height), more than the limit of \(self.pixels) pixels; "
+          + "make the picture smaller, or raise the limit 'pixels'")
     }
   }
 }
