@@ -80,70 +80,44 @@ INLINE float F(largest)(vf x) {
 #undef LARGER
 #undef BY_HALVES
 
+// What a function of the lane's number gives for every lane.
+#if LANES == 16
+#define EACH_LANE(M) M(0), M(1), M(2), M(3), M(4), M(5), M(6), M(7), M(8), M(9), M(10), M(11), M(12), M(13), M(14), M(15)
+#elif LANES == 8
+#define EACH_LANE(M) M(0), M(1), M(2), M(3), M(4), M(5), M(6), M(7)
+#else
+#define EACH_LANE(M) M(0), M(1), M(2), M(3)
+#endif
+#define ITSELF(i) (i)
+#define TWICE(i) (2 * (i))
+#define TWICE_AND_ONE(i) (2 * (i) + 1)
+#define NEXT(i) ((i) + 1 < LANES ? (i) + 1 : (i))
+#define ALTERNATING(i) ((i) / 2 + (i) % 2 * LANES)
+#define ALTERNATING_HIGH(i) (LANES / 2 + ALTERNATING(i))
+
 /// The first n lanes of x, the others of y.
 INLINE vf F(first)(long n, vf x, vf y) {
-#if LANES == 16
-  const vi lane = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
-#elif LANES == 8
-  const vi lane = {0, 1, 2, 3, 4, 5, 6, 7};
-#else
-  const vi lane = {0, 1, 2, 3};
-#endif
+  const vi lane = {EACH_LANE(ITSELF)};
   return lane < (vi)((int)n) ? x : y;
 }
 
 /// Elements 0, 2, 4, … of a followed by b.
-INLINE vf F(evens)(vf a, vf b) {
-#if LANES == 16
-  return __builtin_shufflevector(a, b, 0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30);
-#elif LANES == 8
-  return __builtin_shufflevector(a, b, 0, 2, 4, 6, 8, 10, 12, 14);
-#else
-  return __builtin_shufflevector(a, b, 0, 2, 4, 6);
-#endif
-}
-
+INLINE vf F(evens)(vf a, vf b) { return __builtin_shufflevector(a, b, EACH_LANE(TWICE)); }
 /// Elements 1, 3, 5, … of a followed by b.
-INLINE vf F(odds)(vf a, vf b) {
-#if LANES == 16
-  return __builtin_shufflevector(a, b, 1, 3, 5, 7, 9, 11, 13, 15, 17, 19, 21, 23, 25, 27, 29, 31);
-#elif LANES == 8
-  return __builtin_shufflevector(a, b, 1, 3, 5, 7, 9, 11, 13, 15);
-#else
-  return __builtin_shufflevector(a, b, 1, 3, 5, 7);
-#endif
-}
-
+INLINE vf F(odds)(vf a, vf b) { return __builtin_shufflevector(a, b, EACH_LANE(TWICE_AND_ONE)); }
 /// Elements 1, 2, …, and something last.
-INLINE vf F(shift_down)(vf a) {
-#if LANES == 16
-  return __builtin_shufflevector(a, a, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 15);
-#elif LANES == 8
-  return __builtin_shufflevector(a, a, 1, 2, 3, 4, 5, 6, 7, 7);
-#else
-  return __builtin_shufflevector(a, a, 1, 2, 3, 3);
-#endif
-}
-
+INLINE vf F(shift_down)(vf a) { return __builtin_shufflevector(a, a, EACH_LANE(NEXT)); }
 /// a0, b0, a1, b1, …: the first and the second half of it.
-INLINE vf F(zip_low)(vf a, vf b) {
-#if LANES == 16
-  return __builtin_shufflevector(a, b, 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23);
-#elif LANES == 8
-  return __builtin_shufflevector(a, b, 0, 8, 1, 9, 2, 10, 3, 11);
-#else
-  return __builtin_shufflevector(a, b, 0, 4, 1, 5);
-#endif
-}
-INLINE vf F(zip_high)(vf a, vf b) {
-#if LANES == 16
-  return __builtin_shufflevector(a, b, 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31);
-#elif LANES == 8
-  return __builtin_shufflevector(a, b, 4, 12, 5, 13, 6, 14, 7, 15);
-#else
-  return __builtin_shufflevector(a, b, 2, 6, 3, 7);
-#endif
-}
+INLINE vf F(zip_low)(vf a, vf b) { return __builtin_shufflevector(a, b, EACH_LANE(ALTERNATING)); }
+INLINE vf F(zip_high)(vf a, vf b) { return __builtin_shufflevector(a, b, EACH_LANE(ALTERNATING_HIGH)); }
+
+#undef EACH_LANE
+#undef ITSELF
+#undef TWICE
+#undef TWICE_AND_ONE
+#undef NEXT
+#undef ALTERNATING
+#undef ALTERNATING_HIGH
 
 /// Rows become columns: LANES vectors.
 INLINE void F(turn)(vf *rows) {

@@ -68,24 +68,15 @@ public struct GradientCase: Sendable, CustomStringConvertible {
 /// Checks the gradient rule of one operator: against central differences, and the laws that every kernel obeys.
 public func checkGradient(_ sample: GradientCase) throws {
   var graph = Graph(name: "case")
-  var operands: [ValueID?] = []
   var tensors: [Tensor] = []
   var targets: [Int] = []
-  for (index, tensor) in sample.inputs.enumerated() {
-    guard let tensor else {
-      operands.append(nil)
-      continue
-    }
-    if sample.constants.contains(index) {
-      operands.append(try graph.addConstant("i\(index)", tensor))
-      continue
-    }
+  let operands = try graph.addOperands(sample.inputs, constants: sample.constants) { graph, index, tensor in
     let dimensions = tensor.shape.enumerated().map { axis, size in
       sample.isSymbolic ? Dimension.symbol("d\(index)_\(axis)") : .fixed(size)
     }
     if tensor.element.isFloatingPoint, !sample.fixed.contains(index) { targets.append(tensors.count) }
-    operands.append(try graph.addInput("i\(index)", TensorType(tensor.element, dimensions)))
     tensors.append(tensor)
+    return try graph.addInput("i\(index)", TensorType(tensor.element, dimensions))
   }
   let names = sample.outputs.enumerated().map { $1 ? "o\($0)" : nil }
   for (slot, result) in try graph.append(sample.op, operands, name: "case", outputs: names).enumerated() {

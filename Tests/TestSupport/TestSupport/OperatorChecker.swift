@@ -57,22 +57,27 @@ private func checkAlone(_ sample: OperatorCase) throws {
   }
 }
 
+extension Graph {
+  /// The operands of one node: absent ones stay so, constants are kept here, `addVarying` makes the others from their
+  /// position and an example.
+  mutating func addOperands(
+    _ tensors: [Tensor?], constants: Set<Int>, addVarying: (inout Graph, Int, Tensor) throws -> ValueID
+  ) throws -> [ValueID?] {
+    try tensors.enumerated().map { index, tensor in
+      guard let tensor else { return nil }
+      if constants.contains(index) { return try addConstant("i\(index)", tensor) }
+      return try addVarying(&self, index, tensor)
+    }
+  }
+}
+
 /// A graph of that node alone, and the tensors to run it with.
 private func singleNode(_ op: any Operator, _ sample: OperatorCase) throws -> (Graph, [Tensor]) {
   var graph = Graph(name: "case")
-  var operands: [ValueID?] = []
   var inputs: [Tensor] = []
-  for (index, tensor) in sample.inputs.enumerated() {
-    guard let tensor else {
-      operands.append(nil)
-      continue
-    }
-    if sample.constants.contains(index) {
-      operands.append(try graph.addConstant("i\(index)", tensor))
-    } else {
-      operands.append(try graph.addInput("i\(index)", TensorType(tensor.element, sizes: tensor.shape)))
-      inputs.append(tensor)
-    }
+  let operands = try graph.addOperands(sample.inputs, constants: sample.constants) { graph, index, tensor in
+    inputs.append(tensor)
+    return try graph.addInput("i\(index)", TensorType(tensor.element, sizes: tensor.shape))
   }
   let names = sample.outputs.enumerated().map { $1 == nil ? nil : "o\($0)" }
   for result in try graph.append(op, operands, name: "case", outputs: names) {
@@ -85,22 +90,14 @@ private func singleNode(_ op: any Operator, _ sample: OperatorCase) throws -> (G
 /// ones, so that nothing is aligned to more than its element. Nil where that cannot be said in a graph.
 private func skewed(_ op: any Operator, _ sample: OperatorCase) throws -> (graph: Graph, inputs: [Tensor])? {
   guard !op.traits.contains(.hasDataDependentShape) else { return nil }
+  let varying = sample.inputs.enumerated().filter { !sample.constants.contains($0.offset) }.compactMap(\.element)
+  guard varying.allSatisfy({ $0.element.byteSize > 0 && $0.count > 0 }) else { return nil }
   var graph = Graph(name: "case")
-  var operands: [ValueID?] = []
   var inputs: [Tensor] = []
-  func list(_ name: String, _ values: [Int]) throws -> ValueID {
+  func list(_ name: String, _ values: [Int], _ graph: inout Graph) throws -> ValueID {
     try graph.addConstant(name, Tensor(values.map(Int64.init), [values.count]))
   }
-  for (index, tensor) in sample.inputs.enumerated() {
-    guard let tensor else {
-      operands.append(nil)
-      continue
-    }
-    if sample.constants.contains(index) {
-      operands.append(try graph.addConstant("i\(index)", tensor))
-      continue
-    }
-    guard tensor.element.byteSize > 0, tensor.count > 0 else { return nil }
+  let operands = try graph.addOperands(sample.inputs, constants: sample.constants) { graph, index, tensor in
     let wide = try unsafe Tensor(tensor.element, [tensor.count + 1]) { bytes in
       unsafe tensor.withUnsafeBytes { from in
         unsafe UnsafeMutableRawBufferPointer(rebasing: bytes[tensor.element.byteSize...]).copyMemory(from: from)
@@ -108,11 +105,10 @@ private func skewed(_ op: any Operator, _ sample: OperatorCase) throws -> (graph
     }
     inputs.append(wide)
     let input = try graph.addInput("i\(index)", TensorType(wide.element, sizes: wide.shape))
-    let flat = try graph.append(
-      Slice(), [input, try list("from\(index)", [1]), try list("to\(index)", [tensor.count + 1])], name: "cut\(index)")
-    operands.append(
-      try graph.append(
-        Reshape(allowZero: true), [flat, try list("shape\(index)", tensor.shape)], name: "shape\(index)of"))
+    let (from, to) = (try list("from\(index)", [1], &graph), try list("to\(index)", [tensor.count + 1], &graph))
+    let flat = try graph.append(Slice(), [input, from, to], name: "cut\(index)")
+    let shape = try list("shape\(index)", tensor.shape, &graph)
+    return try graph.append(Reshape(allowZero: true), [flat, shape], name: "shape\(index)of")
   }
   let names = sample.outputs.enumerated().map { $1 == nil ? nil : "o\($0)" }
   for (slot, result) in try graph.append(op, operands, name: "case", outputs: names).enumerated() {
@@ -123,13 +119,14 @@ private func skewed(_ op: any Operator, _ sample: OperatorCase) throws -> (graph
     let element = graph[result].type.element
     guard element.byteSize > 0 else { return nil }
     let flat = try graph.append(
-      Reshape(), [result, try list("flat\(slot)", [-1])], name: "flatten\(slot)")
+      Reshape(), [result, try list("flat\(slot)", [-1], &graph)], name: "flatten\(slot)")
     let head = try graph.addConstant("head\(slot)", Tensor(zeros: element, [1]))
     let joined = try graph.append(Concat(axis: 0), [head, flat], name: "join\(slot)")
     let cut = try graph.append(
-      Slice(), [joined, try list("start\(slot)", [1]), try list("end\(slot)", [count + 1])], name: "take\(slot)")
+      Slice(), [joined, try list("start\(slot)", [1], &graph), try list("end\(slot)", [count + 1], &graph)],
+      name: "take\(slot)")
     try graph.addOutput(
-      try graph.append(Reshape(allowZero: true), [cut, try list("back\(slot)", sizes)], name: "return\(slot)"))
+      try graph.append(Reshape(allowZero: true), [cut, try list("back\(slot)", sizes, &graph)], name: "return\(slot)"))
   }
   return (graph, inputs)
 }
