@@ -13,11 +13,13 @@ public protocol ControlFlow: Operator {
   /// The same operator with other bodies, which take and give the same.
   func with(bodies: [Graph]) -> Self
   /// The bodies, with the sizes open that a file declares and a run may change.
-  func opened() throws -> [Graph]
+  ///
+  /// - Parameter captures: the types of what the bodies take from around them.
+  func opened(captures: [TensorType]) throws -> [Graph]
 }
 
 extension ControlFlow {
-  public func opened() throws -> [Graph] { bodies }
+  public func opened(captures: [TensorType]) throws -> [Graph] { try bodies.map { try $0.capturing(captures) } }
   public var traits: Traits {
     let isImpure = bodies.contains { body in body.order.contains { body[$0].op.traits.contains(.isImpure) } }
     return isImpure ? [.hasDataDependentShape, .isImpure] : .hasDataDependentShape
@@ -106,11 +108,10 @@ public struct Loop: ControlFlow {
     return types[1..<(1 + carried)].map { TensorType($0.element, nil) } + types[(1 + carried)...].map(\.collected)
   }
 
-  public func opened() throws -> [Graph] {
+  public func opened(captures: [TensorType]) throws -> [Graph] {
     // What is carried has its place behind trip and condition, and comes out behind the condition.
-    let formal = body.inputs.count
-    let count = min(max(formal - 2, 0), max(body.outputs.count - 1, 0))
-    return [try body.opened(carrying: (0..<count).map { ($0 + 2, $0 + 1) })]
+    let count = min(max(body.inputs.count - captures.count - 2, 0), max(body.outputs.count - 1, 0))
+    return [try body.capturing(captures).opened(carrying: (0..<count).map { ($0 + 2, $0 + 1) })]
   }
 }
 
@@ -197,10 +198,9 @@ public struct Scan: ControlFlow {
       }
   }
 
-  public func opened() throws -> [Graph] {
-    // Without the node, only the outputs tell which inputs are states: as many as there are, at most.
-    let count = min(body.inputs.count, body.outputs.count)
-    return [try body.opened(carrying: (0..<count).map { ($0, $0) })]
+  public func opened(captures: [TensorType]) throws -> [Graph] {
+    let count = min(max(body.inputs.count - captures.count - sequenceCount, 0), body.outputs.count)
+    return [try body.capturing(captures).opened(carrying: (0..<count).map { ($0, $0) })]
   }
 }
 
@@ -224,9 +224,10 @@ public struct SequenceMap: ControlFlow {
   }
 
   /// Elements may differ in shape.
-  public func opened() throws -> [Graph] {
-    var open = body
-    try open.reopen(Dictionary(uniqueKeysWithValues: body.inputs.map { ($0, TensorType(body[$0].type.element, nil)) }))
+  public func opened(captures: [TensorType]) throws -> [Graph] {
+    var open = try body.capturing(captures)
+    let formal = open.inputs.dropLast(captures.count)
+    try open.reopen(Dictionary(uniqueKeysWithValues: formal.map { ($0, TensorType(open[$0].type.element, nil)) }))
     return [open]
   }
 }
@@ -234,6 +235,18 @@ public struct SequenceMap: ControlFlow {
 // ── What bodies tell ────────────────────────────────────────────────────────
 extension Graph {
   var outputTypes: [TensorType] { outputs.map { self[$0].type } }
+
+  /// The same graph with its last inputs of these types.
+  fileprivate func capturing(_ captures: [TensorType]) throws -> Graph {
+    guard captures.count <= inputs.count else {
+      throw LigatureError(.arity, "the sub-graph '\(name)' has fewer inputs than its node captures values")
+    }
+    let changed = zip(inputs.suffix(captures.count), captures).filter { self[$0].type != $1 }
+    guard !changed.isEmpty else { return self }
+    var result = self
+    try result.reopen(Dictionary(uniqueKeysWithValues: changed.map { ($0, $1) }))
+    return result
+  }
 
   /// Where an input is what an output was in the last run, only those sizes stay known that every run keeps.
   fileprivate func opened(carrying pairs: [(input: Int, output: Int)]) throws -> Graph {

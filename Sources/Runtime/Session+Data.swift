@@ -145,7 +145,7 @@ extension Session {
     for id in nodes {
       guard let op = graph[id].op as? any ControlFlow else { continue }
       do {
-        result[id] = try op.opened().map {
+        result[id] = try op.opened(captures: graph[id].captures.map { graph[$0].type }).map {
           try Session($0, updates: [], options: options, kernels: kernels, within: budget)
         }
       } catch let error as LigatureError {
@@ -168,11 +168,11 @@ extension Session {
 }
 
 extension Graph {
-  /// Lets `change` improve the sub-graphs of all nodes, the innermost first. What they take and give stays.
+  /// Lets `change` improve the sub-graphs of all nodes. What they take and give stays.
   mutating func updateBodies(_ change: (inout Graph) throws -> Void) throws {
     for id in order {
       guard let op = self[id].op as? any ControlFlow else { continue }
-      let bodies = try op.opened().map { body in
+      let bodies = try op.opened(captures: self[id].captures.map { self[$0].type }).map { body in
         var body = body
         try body.updateBodies(change)
         try change(&body)
