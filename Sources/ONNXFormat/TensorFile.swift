@@ -17,9 +17,9 @@ public enum TensorFile {
   /// Reads a file that holds a datum of that kind: a `TensorProto`, `SequenceProto` or `OptionalProto`.
   ///
   /// - Throws: as `read` does.
-  public static func readDatum(_ path: String, kind: DatumKind) throws -> Datum {
+  public static func readDatum(_ path: String, kind: DatumKind, limits: Limits = Limits()) throws -> Datum {
     do {
-      return try WireDecoder.datum(TensorStorage(mapping: path), kind: kind, limits: WireLimits())
+      return try WireDecoder.datum(TensorStorage(mapping: path), kind: kind, limits: limits.wire)
     } catch let error as LigatureError where error.code != .file {
       throw LigatureError(error.code, "'\(path)': \(error.message)", cause: error.cause)
     }
