@@ -320,7 +320,13 @@ extension Graph {
     try rebuild(inputTypes: types)
   }
 
-  private mutating func rebuild(inputTypes: [ValueID: TensorType]) throws {
+  /// Gives inputs other types and infers all types anew, without regard to what a file declares of the sizes of
+  /// results. All identifiers change; the order of inputs and outputs stays.
+  package mutating func reopen(_ inputTypes: [ValueID: TensorType]) throws {
+    try rebuild(inputTypes: inputTypes, keepsDeclaredShapes: false)
+  }
+
+  private mutating func rebuild(inputTypes: [ValueID: TensorType], keepsDeclaredShapes: Bool = true) throws {
     var result = Graph(name: name)
     var moved: [ValueID: ValueID] = [:]
     for id in inputs { moved[id] = try result.addInput(self[id].name, inputTypes[id] ?? self[id].type) }
@@ -342,7 +348,8 @@ extension Graph {
       let results = try result.append(node.op, inputs, captures: captures, name: node.name, outputs: names)
       for case (let old?, let new?) in zip(node.outputs, results) {
         moved[old] = new
-        result.refine(new, with: self[old].type)
+        let known = self[old].type
+        result.refine(new, with: keepsDeclaredShapes ? known : TensorType(known.element, nil))
       }
     }
     for (id, name) in zip(outputs, outputNames) {

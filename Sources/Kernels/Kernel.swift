@@ -139,6 +139,16 @@ public struct KernelContext: Sendable {
   }
 }
 
+/// What operators on data may take.
+public struct DataContext: Sendable {
+  /// The most bytes that what they make may hold.
+  public let byteLimit: Int
+  /// The most elements of a sequence.
+  public static let longestSequence = 1 << 20
+
+  public init(byteLimit: Int) { self.byteLimit = byteLimit }
+}
+
 /// Operator type to kernel. All packing and choice of instruction set happens in `prepare`, once.
 public struct KernelTable: Sendable {
   public typealias Prepare<O: Operator> = @Sendable (O, KernelContext) throws -> Step
@@ -149,7 +159,20 @@ public struct KernelTable: Sendable {
   private var evaluators: [ObjectIdentifier: @Sendable (any Operator, [Tensor?], KernelContext) throws -> [Tensor]] =
     [:]
 
+  private var dataEvaluators: [ObjectIdentifier: @Sendable (any Operator, [Datum?], DataContext) throws -> [Datum]] =
+    [:]
+
   public init() {}
+
+  /// For operators on sequences, optionals and strings: they run on data, between two plans.
+  public mutating func register<O: Operator>(
+    _ type: O.Type, onData evaluate: @escaping @Sendable (O, [Datum?], DataContext) throws -> [Datum]
+  ) {
+    dataEvaluators[ObjectIdentifier(type)] = { op, inputs, context in
+      guard let op = op as? O else { throw KernelTable.mismatch(op) }
+      return try evaluate(op, inputs, context)
+    }
+  }
 
   public mutating func register<O: Operator>(_ type: O.Type, prepare: @escaping Prepare<O>) {
     preparers[ObjectIdentifier(type)] = { op, context in
@@ -172,7 +195,14 @@ public struct KernelTable: Sendable {
 
   public func canRun(_ op: any Operator) -> Bool {
     let id = ObjectIdentifier(type(of: op))
-    return preparers[id] != nil || evaluators[id] != nil
+    return preparers[id] != nil || evaluators[id] != nil || dataEvaluators[id] != nil
+  }
+
+  public func takesData(_ op: any Operator) -> Bool { dataEvaluators[ObjectIdentifier(type(of: op))] != nil }
+
+  public func evaluate(_ op: any Operator, data inputs: [Datum?], _ context: DataContext) throws -> [Datum] {
+    guard let evaluate = dataEvaluators[ObjectIdentifier(type(of: op))] else { throw noKernel(op) }
+    return try evaluate(op, inputs, context)
   }
 
   public func prepare(_ op: any Operator, _ context: KernelContext) throws -> Step {

@@ -18,6 +18,7 @@ extension KernelTable {
       CTCKernels.register(in:),
       IndexingKernels.register(in:),
       SelectionKernels.register(in:),
+      SequenceKernels.register(in:), StringKernels.register(in:),
       ConvolutionKernels.register(in:),
       DeformableConvolutionKernels.register(in:),
       MatMulKernels.register(in:),

@@ -1,5 +1,5 @@
 public import GraphIR
-import TensorCore
+public import TensorCore
 
 /// The version of ONNX's standard operators that graphs speak in memory and in the files that we write.
 /// Files of `oldestOpset` and newer are brought to it when they are read.
@@ -42,6 +42,18 @@ public struct Model: Sendable {
   var annotations: [WireAnnotation] = []
   /// Declared types of graph inputs and outputs that are no dense tensors (sequences, optionals, maps).
   var foreignTypes: [String: WireType] = [:]
+
+  /// What an input or output of the graph is, by name: a tensor, unless the file declares something else.
+  /// Throws `.unsupported` for what no run can take: maps, sparse tensors, opaque values.
+  public func kind(of name: String) throws -> DatumKind {
+    guard let type = foreignTypes[name] else { return .tensor }
+    guard let kind = type.kind else {
+      throw LigatureError(
+        .unsupported, "'\(name)' is a map, a sparse tensor or an opaque value; tensors, sequences and optionals are run"
+      )
+    }
+    return kind
+  }
 
   public init(graph: Graph, producerName: String = "ligature", producerVersion: String = "") {
     self.graph = graph

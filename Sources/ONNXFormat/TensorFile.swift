@@ -14,6 +14,17 @@ public enum TensorFile {
     }
   }
 
+  /// Reads a file that holds a datum of that kind: a `TensorProto`, `SequenceProto` or `OptionalProto`.
+  ///
+  /// - Throws: as `read` does.
+  public static func readDatum(_ path: String, kind: DatumKind, limits: Limits = Limits()) throws -> Datum {
+    do {
+      return try WireDecoder.datum(TensorStorage(mapping: path), kind: kind, limits: limits.wire)
+    } catch let error as LigatureError where error.code != .file {
+      throw LigatureError(error.code, "'\(path)': \(error.message)", cause: error.cause)
+    }
+  }
+
   public static func write(_ tensor: Tensor, name: String = "", to path: String) throws {
     let file = try AtomicFile(path)
     let sink = ByteSink(file: file)

@@ -28,7 +28,7 @@ public struct Binary: Operator {
     var elements: Set<ElementType> {
       switch self {
       case .add, .sub, .mul, .div, .pow, .mod, .prelu, .less, .lessOrEqual, .greater, .greaterOrEqual: .numbers
-      case .equal: .movable
+      case .equal: .held
       case .and, .or, .xor: [.bool]
       case .bitShift: .unsignedIntegers
       case .bitwiseAnd, .bitwiseOr, .bitwiseXor: .integers
@@ -199,7 +199,7 @@ public struct Where: Operator {
     let inputs = try context.allInputs()
     try expect(inputs[0].element, in: [.bool], "the condition")
     let element = try sharedElement(Array(inputs[1...]))
-    try expect(element, in: .movable, "the values")
+    try expect(element, in: .held, "the values")
     return [TensorType(element, try broadcastShape(inputs.map(\.shape)))]
   }
 

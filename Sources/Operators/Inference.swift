@@ -91,6 +91,8 @@ extension Set<ElementType> {
   package static let indices: Set = [.int32, .int64]
   /// What kernels can move about: everything but strings and complex numbers.
   package static let movable = numbers.union([.bool])
+  /// What tensors hold: texts are moved about by their numbers.
+  package static let held = movable.union([.string])
 }
 
 extension InferenceContext {

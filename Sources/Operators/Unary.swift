@@ -217,7 +217,7 @@ public struct Cast: Operator {
     }
     let code = try attributes.int("to")
     guard let raw = Int32(exactly: code), let target = ElementType(rawValue: raw),
-      Set<ElementType>.movable.contains(target)
+      Set<ElementType>.held.contains(target)
     else {
       throw LigatureError(.attribute, "attribute 'to' is \(code), which is no element type that Ligature converts to")
     }
@@ -233,9 +233,9 @@ public struct Cast: Operator {
   public func inferTypes(_ context: InferenceContext) throws -> [TensorType] {
     try context.expectInputs(isLike ? 2...2 : 1...1)
     let input = try context.input(0)
-    try expect(input.element, in: .movable, "the input")
+    try expect(input.element, in: .held, "the input")
     let element = isLike ? try context.input(1).element : target
-    try expect(element, in: .movable, "the target type")
+    try expect(element, in: .held, "the target type")
     return [TensorType(element, input.shape)]
   }
 

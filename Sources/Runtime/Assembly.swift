@@ -35,7 +35,7 @@ struct Assembly {
   }
 
   mutating func assemble(
-    _ nodes: [(node: NodeID, outputs: [TensorType])], commit: Int, tail: Plan.Tail?, entryShapes: [[Int]]
+    _ nodes: [(node: NodeID, outputs: [TensorType])], commit: Int, tail: Plan.Tail?, entries: [Plan.Entry]
   ) throws -> Plan {
     let graph = planner.graph
     var scheduled: [ScheduledNode] = []
@@ -75,7 +75,7 @@ struct Assembly {
     memory.sumOfAll = placement.sumOfAll
     memory.state = planner.states.byteCounts.reduce(0, +)
     return Plan(
-      entryShapes: entryShapes, steps: steps, places: try places(arrangement), exits: planExits,
+      entries: entries, steps: steps, places: try places(arrangement), exits: planExits,
       commitStep: commitStep ?? steps.count, copies: copies, tail: tail, memory: memory, cost: cost,
       peak: arrangement.peakStep.flatMap { order.indices.contains($0) ? order[$0].node : nil },
       map: planner.wantsMap ? MemoryMap(graph, arrangement) : nil)

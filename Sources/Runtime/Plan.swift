@@ -22,6 +22,12 @@ import TensorCore
     let outputs: [Exit]
     let cost: Cost
   }
+  /// A value that is there before the first step.
+  struct Entry {
+    let value: ValueID
+    let element: ElementType
+    let shape: [Int]
+  }
   /// A value that outlives the plan: an output, or what the tail still needs.
   struct Exit {
     let value: ValueID
@@ -42,9 +48,11 @@ import TensorCore
     let rest: ArraySlice<NodeID>
     let known: [ValueID: Tensor]
     let cache: PlanCache
+    /// How many plans each plan in the cache may keep after it.
+    let planCapacity: Int
   }
 
-  let entryShapes: [[Int]]
+  let entries: [Entry]
   let steps: [PlannedStep]
   let places: [Place]
   let exits: [Exit]
@@ -61,10 +69,10 @@ import TensorCore
   private var boundTo: UnsafeMutableRawPointer?
 
   init(
-    entryShapes: [[Int]], steps: [PlannedStep], places: [Place], exits: [Exit], commitStep: Int, copies: [Copy],
+    entries: [Entry], steps: [PlannedStep], places: [Place], exits: [Exit], commitStep: Int, copies: [Copy],
     tail: Tail?, memory: MemoryUse, cost: Cost, peak: NodeID?, map: MemoryMap?
   ) {
-    self.entryShapes = entryShapes
+    self.entries = entries
     self.steps = steps
     self.places = places
     self.exits = exits
@@ -133,6 +141,15 @@ import TensorCore
   func tensor(of exit: Exit) throws -> Tensor {
     try unsafe Tensor(unzeroed: exit.element, exit.shape) { unsafe $0.copyMemory(from: bytes(of: exit)) }
   }
+
+  /// The same, but what only passed through, or is a view of an entry, shares the entry's bytes.
+  func keep(_ exit: Exit, entries: [Tensor]) throws -> Tensor {
+    guard case .entry(let index, let offset) = places[exit.slot],
+      let view = try? Tensor(
+        exit.element, exit.shape, storage: entries[index].storage, byteOffset: entries[index].byteOffset + offset)
+    else { return try tensor(of: exit) }
+    return view
+  }
 }
 
 struct StepFailure: Error {
@@ -178,8 +195,9 @@ final class PlanCache {
   init(capacity: Int) { self.capacity = max(capacity, 1) }
 
   /// Finds without allocating.
-  func plan(for entries: [Tensor]) -> Plan? {
-    guard let index = plans.lastIndex(where: { $0.fits(entries) }) else { return nil }
+  /// - Parameter values: what the entries are, where that is not always the same.
+  func plan(for entries: [Tensor], values: [ValueID]? = nil) -> Plan? {
+    guard let index = plans.lastIndex(where: { $0.fits(entries, values) }) else { return nil }
     if index != plans.count - 1 { plans.append(plans.remove(at: index)) }
     return plans.last
   }
@@ -193,8 +211,13 @@ final class PlanCache {
 }
 
 extension Plan {
-  fileprivate func fits(_ entries: [Tensor]) -> Bool {
-    for (shape, entry) in zip(entryShapes, entries) where shape != entry.shape { return false }
+  fileprivate func fits(_ tensors: [Tensor], _ values: [ValueID]?) -> Bool {
+    guard entries.count == tensors.count else { return false }
+    for (entry, tensor) in zip(entries, tensors) where entry.shape != tensor.shape || entry.element != tensor.element {
+      return false
+    }
+    guard let values else { return true }
+    for (entry, value) in zip(entries, values) where entry.value != value { return false }
     return true
   }
 }

@@ -59,14 +59,19 @@ struct Planner {
     }
     let tail = stop.map {
       Plan.Tail(
-        node: nodes[$0], rest: nodes[($0 + 1)...], known: knowledge.tensors, cache: PlanCache(capacity: planCapacity))
+        node: nodes[$0], rest: nodes[($0 + 1)...], known: knowledge.tensors,
+        // The plans after the plans after a plan must stay few.
+        cache: PlanCache(capacity: planCapacity), planCapacity: max(planCapacity / 4, 1))
     }
     let exits = exits(tail)
     let (early, late) = live(scheduled, commit ?? scheduled.count, exits)
     var assembly = Assembly(
       planner: self, entries: entries.map(\.value), sizes: knowledge.sizes, known: knowledge.tensors, exits: exits)
     return try assembly.assemble(
-      early + late, commit: early.count, tail: tail, entryShapes: entries.map { $0.type.sizes ?? [] })
+      early + late, commit: early.count, tail: tail,
+      entries: entries.map {
+        Plan.Entry(value: $0.value, element: $0.type.element, shape: $0.type.sizes ?? [])
+      })
   }
 
   /// Without the nodes whose results nobody reads any more, because their readers were settled while planning.
@@ -96,8 +101,12 @@ struct Planner {
       inputs: node.inputs.map { $0.map { type($0, knowledge) } }, constants: tensors,
       contents: node.inputs.map { _ in nil }, outputCount: node.outputs.count)
     if node.op.traits.contains(.hasDataDependentShape) { return nil }
+    // Texts have no place in an arena.
+    if context.inputs.contains(where: { $0?.element == .string }) { return nil }
     let (types, contents) = try Graph.infer(node.op, context, node: "")
-    guard types.prefix(node.outputs.count).allSatisfy({ $0.sizes != nil }) else { return nil }
+    guard types.prefix(node.outputs.count).allSatisfy({ $0.sizes != nil && $0.element.byteSize > 0 }) else {
+      return nil
+    }
     for type in types.prefix(node.outputs.count) { try evaluator.budget.limits.elementCount(type.sizes ?? []) }
     if let contents, node.outputs.count == 1, let output = node.outputs[0],
       let tensor = try constant(contents, types[0])
@@ -156,6 +165,6 @@ struct Planner {
       for id in tail.rest { exits += graph[id].operands }
     }
     var seen = Set<ValueID>()
-    return exits.filter { seen.insert($0).inserted }
+    return exits.filter { graph[$0].tensor?.element != .string && seen.insert($0).inserted }
   }
 }

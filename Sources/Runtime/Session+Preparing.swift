@@ -8,7 +8,9 @@ extension Session {
     preparing graph: Graph, options: Options = Options(), kernels: KernelTable = .standard
   ) throws {
     var prepared = graph
-    try Pipelines.prepared(evaluate: Session.evaluator(options, kernels: kernels)).run(&prepared)
+    let pipeline = Pipelines.prepared(evaluate: Session.evaluator(options, kernels: kernels))
+    try pipeline.run(&prepared)
+    try prepared.updateBodies { try pipeline.run(&$0) }
     try self.init(prepared: prepared, options: options, kernels: kernels)
   }
 

@@ -1,6 +1,7 @@
 import Foundation
 public import GraphIR
 public import Kernels
+import Operators
 public import TensorCore
 
 /// A graph made ready to run: prepared once for each set of input sizes, run as often as wanted.
@@ -46,46 +47,62 @@ public import TensorCore
   public let updates: [StateUpdate]
   private(set) var planner: Planner
   let packed = PackedConstants()
-  private let plans: PlanCache
-  private let budget: RunBudget
+  let plans: PlanCache
+  /// What a run may still take of iterations and time; one for a session and those of its sub-graphs.
+  let budget: RunBudget
+  /// The sessions of sub-graphs, by the node that runs them.
+  private(set) var bodies: [NodeID: [Session]] = [:]
+  /// Whether an input may be something that has no place among the entries of a plan.
+  private let takesData: Bool
+  /// See `lastUses`.
+  private(set) lazy var lastUse = Session.lastUses(of: graph, planner.states.order)
+  /// Bytes that the present run may take.
+  var allowance: Int
   private var arena = Arena()
   private let states: StateStore
   /// A commit ended half-way.
   private var isTorn = false
   /// Called after a run whose plan was new.
   var keeper: PreparedCache.Keeper?
-  private var hasNewPlan = false
-  private let lock = NSLock()
+  var hasNewPlan = false
+  let lock = NSLock()
 
   /// - Parameter updates: the parameters that are state, and the results that replace them after each run. All other
   ///   parameters are constants.
   /// - Throws: `.unsupported`, naming the node, when an operator has no kernel; `.usage` or `.type` for updates that do
   ///   not fit the graph.
-  public init(
+  public convenience init(
     _ graph: Graph, updates: [StateUpdate] = [], options: Options = Options(), kernels: KernelTable = .standard
   ) throws {
+    try self.init(graph, updates: updates, options: options, kernels: kernels, within: nil)
+  }
+
+  /// - Parameter budget: that of the run which this session takes part in; `nil` if it runs on its own.
+  init(_ graph: Graph, updates: [StateUpdate], options: Options, kernels: KernelTable, within budget: RunBudget?) throws
+  {
     self.graph = graph
     self.options = options
     self.updates = updates
-    budget = RunBudget(options.limits)
+    let budget = budget ?? RunBudget(options.limits)
+    self.budget = budget
     let schedule = try updates.isEmpty ? StateSchedule(order: graph.order) : StateSchedule(graph, updates)
     states = StateStore(
       updates.compactMap { update in
         graph[update.state].tensor.map { (update.state, graph[update.state].name, $0) }
       })
-    for id in schedule.order where !kernels.canRun(graph[id].op) {
+    takesData = graph.inputs.contains { [.string, .undefined].contains(graph[$0].type.element) }
+    allowance = options.memoryLimit
+    for id in schedule.order where !kernels.canRun(graph[id].op) && !(graph[id].op is any ControlFlow) {
       throw LigatureError(
         .unsupported,
         "the operator \(graph[id].op.name) is not supported; export the model without it, or see README, \"Add an operator\"",
         node: graph[id].name)
     }
-    for id in graph.inputs + graph.outputs where graph[id].type.element == .string {
-      throw LigatureError(.unsupported, "'\(graph[id].name)' is a string tensor, which kernels do not compute with")
-    }
     let evaluator = Evaluator(
       kernels: kernels, pool: options.pool, budget: budget, precision: options.precision ?? .strict)
     planner = Planner(graph: graph, evaluator: evaluator, packed: packed, states: schedule)
     plans = PlanCache(capacity: options.planCapacity)
+    bodies = try Session.bodies(of: graph, schedule.order, options, kernels, within: budget)
   }
 
   /// Names and types of the inputs, in order.
@@ -124,12 +141,14 @@ public import TensorCore
     lock.lock()
     defer { lock.unlock() }
     budget.restart()
+    allowance = options.memoryLimit
+    guard !takesData else { return try run(inputs.map { .tensor($0) }, observer, body) }
     try fit(inputs)
     let plan = try self.plan(inputs)
     try execute(plan, inputs, observer, check: check)
     defer { keepPacked() }
     guard let tail = plan.tail else { return try body(Results(session: self, plan: plan)) }
-    return try continueAfter(plan, tail, inputs, observer, body)
+    return try continueAfter(plan, tail, inputs, others: [:], observer, body)
   }
 
   /// What a run with inputs of these shapes takes, without running anything.
@@ -159,8 +178,8 @@ public import TensorCore
   public func memoryProblem(_ use: MemoryUse, at node: NodeID?) -> LigatureError {
     LigatureError(
       .limit,
-      "needs \(use.arena) bytes for intermediate tensors, \(use.arena - options.memoryLimit) more than the memory "
-        + "limit of \(options.memoryLimit), most of them at this node; raise the limit or make the input smaller",
+      "needs \(use.arena) bytes for intermediate tensors, \(use.arena - allowance) more than the memory "
+        + "limit of \(allowance), most of them at this node; raise the limit or make the input smaller",
       node: node.map { "\(graph[$0].name) (\(graph[$0].op.name))" })
   }
 
@@ -281,19 +300,31 @@ extension Session {
     guard inputs.count == graph.inputs.count else {
       throw LigatureError(.arity, "the graph takes \(graph.inputs.count) inputs, but \(inputs.count) are given")
     }
-    for (id, tensor) in zip(graph.inputs, inputs) {
-      let declared = graph[id].type
-      var fits = declared.element == tensor.element
-      if let shape = declared.shape {
-        fits = fits && shape.count == tensor.shape.count
-        if fits { for (a, b) in zip(shape, tensor.shape) where a.value != nil && a.value != b { fits = false } }
-      }
-      guard fits else {
-        throw LigatureError(
-          .shape, "input '\(graph[id].name)' must be \(declared), but is \(tensor.element)\(tensor.shape)")
-      }
+    for (id, tensor) in zip(graph.inputs, inputs) { try fit(tensor, id) }
+  }
+
+  func fit(_ tensor: Tensor, _ id: ValueID) throws {
+    let declared = graph[id].type
+    var fits = declared.element == tensor.element
+    if let shape = declared.shape {
+      fits = fits && shape.count == tensor.shape.count
+      if fits { for (a, b) in zip(shape, tensor.shape) where a.value != nil && a.value != b { fits = false } }
+    }
+    guard fits else {
+      throw LigatureError(
+        .shape, "input '\(graph[id].name)' must be \(declared), but is \(tensor.element)\(tensor.shape)")
     }
   }
+
+  /// Gives large memory back to the system until the next run.
+  func release() {
+    guard arena.byteCount > Session.keptByteCount else { return }
+    arena = Arena()
+  }
+  private static let keptByteCount = 16 << 20
+
+  /// Bytes of the arena, for whoever holds the lock.
+  var reservedByteCount: Int { arena.byteCount }
 
   private func plan(_ inputs: [Tensor]) throws -> Plan {
     if let plan = plans.plan(for: inputs) { return plan }
@@ -304,17 +335,17 @@ extension Session {
     return plan
   }
 
-  private func keepPacked() {
+  func keepPacked() {
     guard hasNewPlan else { return }
     hasNewPlan = false
     keeper?.keep(packed, of: graph)
   }
 
-  private func makePlan(entries: [(value: ValueID, type: TensorType)]) throws -> Plan {
+  func makePlan(entries: [(value: ValueID, type: TensorType)]) throws -> Plan {
     try planner.plan(planner.states.order[...], entries: entries, known: [:], planCapacity: options.planCapacity)
   }
 
-  private func execute(
+  func execute(
     _ plan: Plan, _ entries: [Tensor], _ observer: (any StepObserver)?, check: ((Results) throws -> Void)? = nil
   ) throws {
     try prepare(plan, entries)
@@ -333,7 +364,7 @@ extension Session {
       throw LigatureError(
         .usage, "an earlier run failed while it wrote state; make a new session from the last checkpoint")
     }
-    guard plan.memory.arena <= options.memoryLimit else { throw memoryProblem(plan.memory, at: plan.peak) }
+    guard plan.memory.arena <= allowance else { throw memoryProblem(plan.memory, at: plan.peak) }
     try arena.reserve(plan.memory.arena)
     try states.detach()
     unsafe plan.bind(arena: arena.base, entries: entries, states: states)
@@ -349,49 +380,6 @@ extension Session {
         node: planner.label(error.node), operands: node.inputs.map { $0.map { graph[$0].type.description } ?? "none" })
     }
   }
-
-  /// Runs the node whose sizes only values tell, then what follows it, until no such node is left.
-  private func continueAfter<Result>(
-    _ head: Plan, _ firstTail: Plan.Tail, _ inputs: [Tensor], _ observer: (any StepObserver)?,
-    _ body: (Results) throws -> Result
-  ) throws -> Result {
-    var (plan, tail) = (head, firstTail)
-    var alive = inputs  // exits of a plan may lie in its entries
-    while true {
-      var carried: [(value: ValueID, tensor: Tensor)] = try plan.exits
-        .filter { tail.known[$0.value] == nil && graph[$0.value].tensor == nil }
-        .map { ($0.value, try plan.tensor(of: $0)) }
-      let byValue = Dictionary(uniqueKeysWithValues: carried.map { ($0.value, $0.tensor) })
-      let node = graph[tail.node]
-      let results: [Tensor]
-      do {
-        let operands = node.inputs.map { $0.flatMap { byValue[$0] ?? tail.known[$0] ?? graph[$0].tensor } }
-        results = try planner.evaluator.evaluate(node.op, operands, outputCount: node.outputs.count)
-      } catch let error as LigatureError {
-        throw error.at(node: planner.label(tail.node))
-      }
-      observer?.didRun(nil, of: tail.node, Cost(), output: results.first?.shape ?? [])
-      for case (let output?, let tensor) in zip(node.outputs, results) { carried.append((output, tensor)) }
-      let entries = carried.map(\.tensor)
-      withExtendedLifetime(alive) {}
-      alive = entries
-      let next: Plan
-      if let known = tail.cache.plan(for: entries) {
-        next = known
-      } else {
-        next = try planner.plan(
-          tail.rest, entries: carried.map { ($0.value, TensorType($0.tensor.element, sizes: $0.tensor.shape)) },
-          known: tail.known, planCapacity: options.planCapacity)
-        tail.cache.insert(next)
-      }
-      try execute(next, entries, observer)
-      plan = next
-      guard let following = next.tail else {
-        return try withExtendedLifetime(entries) { try body(Results(session: self, plan: next)) }
-      }
-      tail = following
-    }
-  }
 }
 
 /// A step before it runs.
@@ -399,44 +387,4 @@ package struct ForecastStep {
   package let node: NodeID
   package let cost: Cost
   package let results: [(value: ValueID, byteCount: Int)]
-}
-
-/// The outputs of a run, lent until its closure returns.
-public struct Results {
-  private let session: Session
-  private let plan: Plan
-  private let isCommitted: Bool
-
-  init(session: Session, plan: Plan, isCommitted: Bool = true) {
-    self.session = session
-    self.plan = plan
-    self.isCommitted = isCommitted
-  }
-
-  public var count: Int { session.graph.outputs.count }
-
-  private func exit(_ index: Int) throws -> Plan.Exit {
-    let value = session.graph.outputs[index]
-    for exit in plan.exits where exit.value == value {
-      guard isCommitted || !exit.isLate else {
-        throw LigatureError(
-          .usage,
-          "the output '\(session.graph.outputNames[index])' is made when state is written: a check cannot see it")
-      }
-      return exit
-    }
-    throw LigatureError(.cycle, "the output '\(session.graph.outputNames[index])' was not made")
-  }
-
-  public func element(_ index: Int) throws -> ElementType { try exit(index).element }
-  public func shape(_ index: Int) throws -> [Int] { try exit(index).shape }
-
-  /// The bytes of an output, row-major, where the run left them.
-  public func withUnsafeBytes<Result>(_ index: Int, _ body: (UnsafeRawBufferPointer) throws -> Result) throws -> Result
-  {
-    try unsafe body(plan.bytes(of: try exit(index)))
-  }
-
-  public func tensor(_ index: Int) throws -> Tensor { try plan.tensor(of: exit(index)) }
-  public func tensors() throws -> [Tensor] { try (0..<count).map(tensor) }
 }

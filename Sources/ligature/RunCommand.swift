@@ -1,6 +1,7 @@
 import ArgumentParser
 import Foundation
 import GraphIR
+import ONNXFormat
 import Runtime
 import TensorCore
 
@@ -34,28 +35,43 @@ struct RunCommand: ParsableCommand {
   func run() throws {
     let loaded = try LoadedModel(model, options: options.session())
     let graph = loaded.session.graph
-    let given = try givenTensors(graph)
+    let given = try givenData(graph, loaded.model)
     let missing = graph.inputs.filter { given[graph[$0].name] == nil }
     let sizes = missing.isEmpty ? [] : try shapes.sizes(for: graph, recipe: loaded.recipeSizes)
-    let tensors = try graph.inputs.enumerated().map { index, id in
+    let inputs = try graph.inputs.enumerated().map { index, id in
       try given[graph[id].name]
-        ?? syntheticTensor(
-          graph[id].name, graph[id].type.element, sizes[index], limit: options.limit.limits().memory)
+        ?? .tensor(
+          syntheticTensor(graph[id].name, graph[id].type.element, sizes[index], limit: options.limit.limits().memory))
     }
     let start = ContinuousClock.now
-    let results = try loaded.session.run(tensors)
+    let data = try loaded.session.run(data: inputs)
     let time = start.duration(to: .now).seconds
-    for (name, tensor) in zip(graph.outputNames, results) {
+    let results = zip(graph.outputNames, data).flatMap { parts($1, named: $0) }
+    for (name, tensor) in results {
       var line = "\(name): \(tensor.element)\(tensor.shape)"
       if let range = range(tensor) { line += "  \(range)" }
       print(line.printable)
     }
     print("planned and ran in \((time * 1000).fixed(1)) ms")
-    if let output { try write(zip(graph.outputNames, results).map { ($0, $1) }, to: output) }
+    if let output { try write(results, to: output) }
   }
 
-  private func givenTensors(_ graph: Graph) throws -> [String: Tensor] {
-    var given: [String: Tensor] = [:]
+  /// The tensors of an output: those of a sequence are numbered.
+  private func parts(_ datum: Datum, named name: String) -> [(name: String, tensor: Tensor)] {
+    switch datum {
+    case .tensor(let tensor): return [(name, tensor)]
+    case .sequence(let elements):
+      print("\(name): \(datum.summary)".printable)
+      return elements.enumerated().flatMap { parts($1, named: "\(name).\($0)") }
+    case .optional(let content?): return parts(content, named: name)
+    case .optional(nil):
+      print("\(name): \(datum.summary)".printable)
+      return []
+    }
+  }
+
+  private func givenData(_ graph: Graph, _ model: Model) throws -> [String: Datum] {
+    var given: [String: Datum] = [:]
     for text in inputs {
       let parts = text.split(separator: "=", maxSplits: 1).map(String.init)
       guard parts.count == 2 else {
@@ -68,12 +84,16 @@ struct RunCommand: ParsableCommand {
       guard given[parts[0]] == nil else {
         throw LigatureError(.usage, "--input is given twice for '\(parts[0])'; give it once")
       }
-      given[parts[0]] = try readTensor(parts[1], named: parts[0])
+      let kind = try model.kind(of: parts[0])
+      given[parts[0]] =
+        kind == .tensor
+        ? .tensor(try readTensor(parts[1], named: parts[0])) : try TensorFile.readDatum(parts[1], kind: kind)
     }
     return given
   }
 
   private func range(_ tensor: Tensor) -> String? {
+    if tensor.element == .string { return tensor.strings.prefix(4).map { "'\($0)'" }.joined(separator: ", ") }
     guard let values = try? tensor.floats(), let low = values.min(), let high = values.max() else { return nil }
     return "from \(low) to \(high)"
   }

@@ -71,7 +71,7 @@ struct VerifyCommand: ParsableCommand {
       throw LigatureError(.file, "'\(folder)' has no folder test_data_set_0 with input_0.pb and output_0.pb")
     }
     var rows: [Row] = []
-    for set in sets { rows += try verify(set, loaded.session) }
+    for set in sets { rows += try verify(set, loaded) }
     print(json ? try encodeJSON(rows) : table(rows))
     if rows.contains(where: { !$0.passed }) { throw ExitCode.checkFailed }
   }
@@ -92,20 +92,42 @@ struct VerifyCommand: ParsableCommand {
     }
   }
 
-  private func tensors(_ kind: String, _ set: String, count: Int) throws -> [Tensor] {
-    try (0..<count).map { try readTensor("\(folder)/\(set)/\(kind)_\($0).pb", named: nil) }
+  private func data(_ prefix: String, _ set: String, _ names: [String], _ model: Model) throws -> [Datum] {
+    try names.enumerated().map { index, name in
+      try TensorFile.readDatum("\(folder)/\(set)/\(prefix)_\(index).pb", kind: model.kind(of: name))
+    }
   }
 
-  private func verify(_ set: String, _ session: Session) throws -> [Row] {
-    let inputs = try tensors("input", set, count: session.inputs.count)
-    let expected = try tensors("output", set, count: session.outputNames.count)
-    let produced = try session.run(inputs)
+  private func verify(_ set: String, _ loaded: LoadedModel) throws -> [Row] {
+    let session = loaded.session
+    let inputs = try data("input", set, session.inputs.map(\.name), loaded.model)
+    let expected = try data("output", set, session.outputNames, loaded.model)
+    let produced = try session.run(data: inputs)
     return try zip(session.outputNames, zip(produced, expected)).map { name, pair in
       try compare(
         pair.0, pair.1,
         row: Row(
-          dataSet: set, output: name, type: "\(pair.1.element)\(pair.1.shape)", maximalAbsoluteError: 0,
-          maximalRelativeError: 0, passed: true))
+          dataSet: set, output: name, type: pair.1.summary, maximalAbsoluteError: 0, maximalRelativeError: 0,
+          passed: true))
+    }
+  }
+
+  /// Sequences and optionals: the worst of their elements decides.
+  private func compare(_ produced: Datum, _ expected: Datum, row: Row) throws -> Row {
+    switch (produced, expected) {
+    case (.tensor(let a), .tensor(let b)): return try compare(a, b, row: row)
+    case (.sequence(let a), .sequence(let b)) where a.count == b.count:
+      return try zip(a, b).reduce(row) { worst, pair in
+        let next = try compare(pair.0, pair.1, row: row)
+        return (worst.passed && !next.passed) || next.maximalRelativeError > worst.maximalRelativeError ? next : worst
+      }
+    case (.optional(let a?), .optional(let b?)): return try compare(a, b, row: row)
+    case (.optional(nil), .optional(nil)): return row
+    default:
+      var row = row
+      row.passed = false
+      row.problem = "made \(produced.summary)"
+      return row
     }
   }
 
@@ -114,6 +136,11 @@ struct VerifyCommand: ParsableCommand {
     guard produced.element == expected.element, produced.shape == expected.shape else {
       row.passed = false
       row.problem = "made \(produced.element)\(produced.shape)"
+      return row
+    }
+    if expected.element == .string {
+      row.passed = produced.strings.map { Array($0.utf8) } == expected.strings.map { Array($0.utf8) }
+      if !row.passed { row.problem = "made other texts" }
       return row
     }
     guard expected.element.isFloatingPoint || produced.hasSameBytes(as: expected) else {

@@ -16,6 +16,8 @@ struct Frame {
   var renamed: [String: String] = [:]
   /// Function calls around this one.
   var callDepth = 0
+  /// The functions that they call.
+  var calls: [ModelDecoder.FunctionKey] = []
 
   init(versions: OperatorVersions) { self.versions = versions }
 }
@@ -223,6 +225,12 @@ extension BodyDecoder {
       throw LigatureError(
         .limit, "functions call each other more than \(BodyDecoder.deepestCall) deep; they may not recur")
     }
+    let key = ModelDecoder.FunctionKey(
+      name: OperatorName(function.name, domain: function.domain), overload: function.overload)
+    guard !frame.calls.contains(key) else {
+      throw LigatureError(
+        .cycle, "the function '\(key.name)' calls itself, so that its nodes never end; export the model again")
+    }
     guard inputs.count <= function.inputs.count, call.outputs.count <= function.outputs.count else {
       throw LigatureError(
         .arity,
@@ -231,6 +239,7 @@ extension BodyDecoder {
     }
     var inner = Frame(versions: try OperatorVersions(function.operatorSets))
     inner.callDepth = frame.callDepth + 1
+    inner.calls = frame.calls + [key]
     inner.prefix = name + "/"
     for value in function.valueInfo { inner.declared[value.name] = value.type }
     for attribute in function.defaults { inner.arguments[attribute.name] = attribute.value }

@@ -41,6 +41,7 @@ extension BodyDecoder {
     var inner = Frame(versions: frame.versions)
     inner.arguments = frame.arguments
     inner.callDepth = frame.callDepth
+    inner.calls = frame.calls
     let constants = Set(source.initializers.map(\.name) + source.sparseInitializers.map(\.values.name))
     for input in source.inputs where !constants.contains(input.name) {
       try body.addInput(

@@ -15,6 +15,16 @@ enum Descriptors {
     unsafe onnx__tensor_proto__init(&message)
     return unsafe message.base.descriptor
   }
+  @unsafe static var sequence: UnsafePointer<ProtobufCMessageDescriptor> {
+    var message = unsafe Onnx__SequenceProto()
+    unsafe onnx__sequence_proto__init(&message)
+    return unsafe message.base.descriptor
+  }
+  @unsafe static var optional: UnsafePointer<ProtobufCMessageDescriptor> {
+    var message = unsafe Onnx__OptionalProto()
+    unsafe onnx__optional_proto__init(&message)
+    return unsafe message.base.descriptor
+  }
   @unsafe static var attribute: UnsafePointer<ProtobufCMessageDescriptor> {
     var message = unsafe Onnx__AttributeProto()
     unsafe onnx__attribute_proto__init(&message)

@@ -38,7 +38,7 @@ extension WireDecoder {
   typealias List<Message> = UnsafeMutablePointer<UnsafeMutablePointer<Message>?>
 
   /// Text; bytes that are not UTF-8 are replaced.
-  private func text(_ pointer: UnsafeMutablePointer<CChar>?) -> String {
+  func text(_ pointer: UnsafeMutablePointer<CChar>?) -> String {
     guard let pointer = unsafe pointer else { return "" }
     return unsafe String(cString: pointer)
   }
@@ -55,7 +55,7 @@ extension WireDecoder {
     unsafe UnsafeBufferPointer(start: pointer, count: count).map { unsafe text($0) }
   }
 
-  private func each<Message, Result>(
+  func each<Message, Result>(
     _ pointer: List<Message>?, _ count: Int, _ body: (UnsafePointer<Message>) throws -> Result
   ) rethrows -> [Result] {
     try unsafe UnsafeBufferPointer(start: pointer, count: count).compactMap { item in
@@ -264,7 +264,7 @@ extension WireDecoder {
       values: tensor(values), indices: tensor(indices), shape: list(source.dims, source.n_dims).map(Int.init))
   }
 
-  private func tensor(_ message: UnsafePointer<Onnx__TensorProto>) throws -> WireTensor {
+  func tensor(_ message: UnsafePointer<Onnx__TensorProto>) throws -> WireTensor {
     let name = unsafe text(message.pointee.name)
     do {
       return WireTensor(name: name, tensor: try unsafe content(message.pointee))
