@@ -66,11 +66,36 @@ static long padded_columns(const lig_matmul *p) {
 
 long lig_matmul_packed_count(const lig_matmul *p) { return padded_columns(p) * p->k; }
 
-void lig_matmul_pack(const lig_matmul *p, const float *b, float *packed) {
+enum { pack_panels = 4 };  // of a task
+
+typedef struct {
+  const lig_matmul *plan;
+  const float *b;
+  float *packed;
+  long first, end;
+} pack_job;
+
+static void pack_task(void *context, long index, int worker) {
+  (void)worker;
+  const pack_job *job = context;
+  const lig_matmul *p = job->plan;
+  long column = job->first + index * pack_panels * p->width;
+  long columns = gemm_min(pack_panels * p->width, job->end - column);
   for (long k = 0; k < p->k; k += p->depth) {
     long depth = gemm_min(p->depth, p->k - k);
-    gemm_pack_b(packed + k * padded_columns(p), b + k * p->b_row, p->b_row, p->b_column, depth, p->n, p->width);
+    gemm_pack_b(job->packed + k * padded_columns(p) + column * depth, job->b + k * p->b_row + column * p->b_column,
+                p->b_row, p->b_column, depth, columns, p->width);
   }
+}
+
+void lig_matmul_pack_columns(
+    const lig_matmul *p, lig_pool *pool, const float *b, float *packed, long first, long end) {
+  pack_job job = {p, b, packed, first, end};
+  lig_parallel(pool, (end - first + p->width * pack_panels - 1) / (p->width * pack_panels), pack_task, &job);
+}
+
+void lig_matmul_pack(const lig_matmul *p, const float *b, float *packed) {
+  lig_matmul_pack_columns(p, NULL, b, packed, 0, p->n);
 }
 
 static int reads_bare_a(const lig_matmul *p) {
@@ -163,26 +188,6 @@ static void multiply_task(void *context, long index, int worker) {
   }
 }
 
-enum { pack_panels = 4 };  // of a task
-
-typedef struct {
-  const lig_matmul *plan;
-  const float *b;
-  float *packed;
-} pack_job;
-
-static void pack_task(void *context, long index, int worker) {
-  (void)worker;
-  const pack_job *job = context;
-  const lig_matmul *p = job->plan;
-  long column = index * pack_panels * p->width, columns = gemm_min(pack_panels * p->width, p->n - column);
-  for (long k = 0; k < p->k; k += p->depth) {
-    long depth = gemm_min(p->depth, p->k - k);
-    gemm_pack_b(job->packed + k * padded_columns(p) + column * depth, job->b + k * p->b_row + column * p->b_column,
-                p->b_row, p->b_column, depth, columns, p->width);
-  }
-}
-
 void lig_matmul_run(
     const lig_matmul *p, lig_pool *pool, const float *a, const float *b, const float *bias, float *y,
     void *workspace) {
@@ -197,8 +202,7 @@ void lig_matmul_run_adding(
   if (p->packs_b) {
     job.packed_b = workspace;
     job.workspace += shared_floats(p);
-    pack_job pack = {p, b, workspace};
-    lig_parallel(pool, (p->n + p->width * pack_panels - 1) / (p->width * pack_panels), pack_task, &pack);
+    lig_matmul_pack_columns(p, pool, b, workspace, 0, p->n);
   }
   long groups = (p->batches + p->batches_per_task - 1) / p->batches_per_task;
   lig_parallel(pool, groups * p->row_tasks * p->column_tasks, multiply_task, &job);

@@ -101,15 +101,15 @@ static void pack_float_r(const lig_recurrent *p, const float *r, float *packed) 
     for (int phase = 0, first = 0; phase < p->phases; first += p->phase_gates[phase++]) {
       const int gates = p->phase_gates[phase], units = p->phase_units[phase];
       for (long panel = 0; panel < p->phase_panels[phase]; ++panel) {
-        for (long k = 0; k < p->hidden; ++k) {
-          for (int part = 0; part < units * gates; ++part) {
-            long unit = (panel * units + part / gates) * p->lanes;
-            long gate = (long)d * p->gates + first + part % gates;
-            for (int lane = 0; lane < p->lanes; ++lane, ++unit) {
-              *packed++ = unit < p->hidden ? r[(gate * p->hidden + unit) * p->hidden + k] : 0;
-            }
-          }
+        const long step = (long)units * gates * p->lanes;
+        for (int part = 0; part < units * gates; ++part) {
+          long unit = (panel * units + part / gates) * p->lanes;
+          long gate = (long)d * p->gates + first + part % gates;
+          long some = gemm_max(gemm_min(p->hidden - unit, p->lanes), 0);
+          const float *from = some ? r + (gate * p->hidden + unit) * p->hidden : r;
+          VARIANT(p->isa, turn_units)(from, p->hidden, some, packed + part * p->lanes, step);
         }
+        packed += p->hidden * step;
       }
     }
   }

@@ -13,12 +13,15 @@ public struct Operand: Sendable {
   public let constant: Tensor?
   /// Where `StepMemory` keeps its address.
   package let slot: Int
+  /// Its content, if it is not in memory: then whoever reads it by address has it made, and kept.
+  let deferred: TensorStorage?
 
   package init(element: ElementType, shape: [Int], constant: Tensor?, slot: Int) throws {
     self.element = element
     self.shape = shape
     self.constant = constant
     self.slot = slot
+    deferred = constant?.storage.isDeferred == true ? constant?.storage : nil
     count = try Checked.elementCount(shape)
   }
 
@@ -47,7 +50,10 @@ public struct Operand: Sendable {
   @inlinable @unsafe public func raw(_ operand: Operand) -> UnsafeMutableRawPointer { unsafe address(operand) }
 
   @usableFromInline @unsafe func address(_ operand: Operand) -> UnsafeMutableRawPointer {
-    unsafe addresses[operand.slot]
+    if let constant = operand.constant, operand.deferred != nil {
+      return unsafe UnsafeMutableRawPointer(mutating: constant.address)
+    }
+    return unsafe addresses[operand.slot]
   }
 
   /// The elements of an input.

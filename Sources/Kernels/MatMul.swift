@@ -80,8 +80,13 @@ enum MatMulKernels {
     let weights = try unsafe PackedWeights(
       b, context, form: "matmul \(plan.isa) \(plan.b_row) \(plan.b_column)",
       count: unsafe lig_matmul_packed_count(&plan)
-    ) { _, from, to in
-      unsafe withUnsafePointer(to: settled) { unsafe lig_matmul_pack($0, from, to) }
+    ) { pool, from, to in
+      unsafe withUnsafePointer(to: settled) { plan in
+        for columns in settled.packedAtOnce {
+          unsafe lig_matmul_pack_columns(plan, pool, from, to, columns.lowerBound, columns.upperBound)
+          if settled.b_row == 1 { b.constant?.releaseFilePages(rows: columns) }
+        }
+      }
     }
     return Step(workspace: scratch) { memory in
       unsafe withUnsafePointer(to: settled) {
@@ -94,6 +99,15 @@ enum MatMulKernels {
 }
 
 extension lig_matmul {
+  /// All columns, some at a time: those of a large transposed matrix are rows of a file, whose pages need not all be in
+  /// memory beside what they are packed to.
+  fileprivate var packedAtOnce: [Range<Int>] {
+    let step = b_row == 1 ? max((4 << 20) / max(4 * k, 1), 1) : n
+    let width = Int(width)
+    let aligned = max((step + width - 1) / width * width, width)
+    return stride(from: 0, to: n, by: aligned).map { $0..<min($0 + aligned, n) }
+  }
+
   /// Two matrices, each perhaps transposed.
   fileprivate mutating func set(
     _ a: [Int], transposed aIsTurned: Bool, _ b: [Int], transposed bIsTurned: Bool, _ y: [Int]

@@ -22,8 +22,10 @@ import TensorCore
     if let constant = source.constant {
       packed = try unsafe context.packed.tensor(constant, form: form, .float32, [count]) { bytes in
         guard let to = bytes.baseAddress, count > 0 else { return }
-        let from = unsafe constant.address.assumingMemoryBound(to: Float.self)
-        unsafe pack(context.pool?.handle, from, to.assumingMemoryBound(to: Float.self))
+        unsafe constant.withUnsafeBytes { bytes in
+          guard let from = unsafe bytes.baseAddress?.assumingMemoryBound(to: Float.self) else { return }
+          unsafe pack(context.pool?.handle, from, to.assumingMemoryBound(to: Float.self))
+        }
       }
       workspace = 0
     } else {
@@ -53,7 +55,9 @@ extension KernelContext {
     guard let constant = source.constant else { return nil }
     return try unsafe packed.tensor(constant, form: form, .uint8, [size]) { bytes in
       guard let target = bytes.baseAddress, size > 0 else { return }
-      unsafe pack(constant.address, target)
+      unsafe constant.withUnsafeBytes { bytes in
+        if let from = bytes.baseAddress { unsafe pack(from, target) }
+      }
     }
   }
 }

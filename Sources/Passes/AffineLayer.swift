@@ -51,7 +51,8 @@ struct AffineLayer {
 
   /// The operator that gives `scale * y + shift` where this one gave `y`, with its weights and what it adds.
   func transformed(by transform: AffineFolding.Transform) throws -> (op: any Operator, weights: Tensor, bias: Tensor) {
-    let weights = try unsafe Tensor(unzeroed: .float32, kernel.shape) { target in
+    let (kernel, runs) = (kernel, runs)
+    let weights = try unsafe Tensor.deferred(.float32, kernel.shape) { target in
       unsafe kernel.withUnsafeBytes { source in
         for (start, length, channels) in runs {
           for index in start..<start + length {
@@ -61,8 +62,8 @@ struct AffineLayer {
           }
         }
       }
+      kernel.releaseFilePages()
     }
-    kernel.releaseFilePages()
     var old = try bias?.floats().map(Double.init) ?? [0]
     if old.count == 1 { old = Array(repeating: old[0], count: channels) }
     var result = op

@@ -69,13 +69,14 @@ struct Assembly {
       planExits.append(exit)
     }
     let copies = try self.copies()
+    let read = Set(planExits.map(\.slot) + copies.map(\.slot))
     var memory = MemoryUse()
     memory.arena = arrangement.layout.byteCount
     memory.lowerBound = arrangement.lowerBound
     memory.sumOfAll = placement.sumOfAll
     memory.state = planner.states.byteCounts.reduce(0, +)
     return Plan(
-      entries: entries, steps: steps, places: try places(arrangement), exits: planExits,
+      entries: entries, steps: steps, places: try places(arrangement, read: read), exits: planExits,
       commitStep: commitStep ?? steps.count, copies: copies, tail: tail, memory: memory, cost: cost,
       peak: arrangement.peakStep.flatMap { order.indices.contains($0) ? order[$0].node : nil },
       map: planner.wantsMap ? MemoryMap(graph, arrangement) : nil)
@@ -146,9 +147,13 @@ struct Assembly {
   }
 
   // ── Addresses ──
-  private func places(_ arrangement: Arrangement) throws -> [Plan.Place] {
-    try slotValues.map { value in
-      switch try arrangement.placement.home(of: value) {
+  /// - Parameter read: slots that are read by their addresses, not by kernels.
+  private func places(_ arrangement: Arrangement, read: Set<Int>) throws -> [Plan.Place] {
+    try slotValues.enumerated().map { slot, value in
+      if start.sizes[value] == nil, let tensor = constant(value), tensor.storage.isDeferred, !read.contains(slot) {
+        return .deferred
+      }
+      return switch try arrangement.placement.home(of: value) {
       case .block(let block, let offset): .arena(offset: arrangement.offset(ofBlock: block) + offset)
       case .constant(let tensor, let offset): .constant(tensor, offset: offset)
       case .entry(let index, let offset): .entry(index, offset: offset)

@@ -11,6 +11,8 @@ import TensorCore
   enum Place {
     case arena(offset: Int)
     case constant(Tensor, offset: Int)
+    /// Of a constant whose bytes are made when a kernel asks for them.
+    case deferred
     case entry(Int, offset: Int)
     case state(Int)
   }
@@ -96,6 +98,8 @@ import TensorCore
       case .arena(let offset): if moved { unsafe addresses[slot] = arena + offset }
       case .constant(let tensor, let offset):
         if moved { unsafe addresses[slot] = UnsafeMutableRawPointer(mutating: tensor.address + offset) }
+      // Kernels find it by the operand. Nothing reads this.
+      case .deferred: if moved { unsafe addresses[slot] = arena }
       case .entry(let index, let offset):
         unsafe addresses[slot] = UnsafeMutableRawPointer(mutating: entries[index].address + offset)
       case .state(let index): unsafe addresses[slot] = states.address(index)

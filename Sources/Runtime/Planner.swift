@@ -31,6 +31,8 @@ struct Planner {
     _ nodes: ArraySlice<NodeID>, entries: [(value: ValueID, type: TensorType)], known: [ValueID: Tensor],
     planCapacity: Int
   ) throws -> Plan {
+    // All weights are packed when this ends.
+    defer { TensorStorage.releaseScratch() }
     var knowledge = Knowledge()
     knowledge.tensors = known
     for entry in entries { knowledge.sizes[entry.value] = entry.type }

@@ -14,8 +14,11 @@ import TensorCore
 /// the options. Files are written beside their place and renamed, so that processes do not disturb each other; those
 /// that are damaged are made again. Nothing that is read here is trusted more than a model is: the graph goes through
 /// the same reader, and packed weights of another size than the kernel's are left aside.
+///
+/// The folder holds at most `limit` bytes: what was not used for longest goes first.
 struct PreparedCache: Sendable {
   private let folder: String
+  private let limit: Int
   private let log: (@Sendable (String) -> Void)?
 
   struct Entry: Sendable {
@@ -25,8 +28,9 @@ struct PreparedCache: Sendable {
     fileprivate var packedPath: String { path + ".packed" }
   }
 
-  init(folder: String, log: (@Sendable (String) -> Void)?) {
+  init(folder: String, limit: Int, log: (@Sendable (String) -> Void)?) {
     self.folder = folder
+    self.limit = limit
     self.log = log
   }
 
@@ -39,7 +43,9 @@ struct PreparedCache: Sendable {
       log?("the cache '\(folder)' cannot be made, so that nothing is kept: \(error)")
       return nil
     }
-    let parts = ["1", variant, "\(lig_cpu())", PreparedCache.program, try digest(path)]
+    let parts = [
+      "2", variant, "\(lig_cpu())", "\(LIG_PACKING_VERSION)", PreparedCache.program, try digest(path),
+    ]
     let key = sha256(Array(parts.joined(separator: "\n").utf8))
     return Entry(key: key, path: folder + "/" + hexadecimal(key).prefix(40))
   }
@@ -109,6 +115,8 @@ extension PreparedCache {
       guard model.checksum != nil, model.externalFiles.isEmpty else {
         throw LigatureError(.format, "'\(entry.graphPath)' is not one of the cache's files")
       }
+      // The time of last use, which decides what goes first.
+      unsafe utimensat(AT_FDCWD, entry.graphPath, nil, 0)
       return model
     } catch {
       log?("prepared again, since what the cache kept cannot be used: \(error)")
@@ -119,8 +127,48 @@ extension PreparedCache {
   func write(_ model: Model, _ entry: Entry) {
     do {
       try model.write(to: entry.graphPath)
+      trim()
     } catch {
       log?("not kept in the cache: \(error)")
+    }
+  }
+}
+
+// ── Size ────────────────────────────────────────────────────────────────────
+extension PreparedCache {
+  /// The files of one model.
+  private struct Kept {
+    var paths: [String] = []
+    var byteCount = 0
+    var lastUse = timespec()
+  }
+
+  /// Removes what was not used for longest until the rest fits the limit. Whoever has removed files mapped keeps them.
+  fileprivate func trim() {
+    let names = (try? FileManager.default.contentsOfDirectory(atPath: folder)) ?? []
+    var kept: [Substring: Kept] = [:]
+    for name in names {
+      let parts = name.split(separator: ".", maxSplits: 1, omittingEmptySubsequences: false)
+      // Others may keep their files here.
+      guard parts.count == 2, parts[0].utf8.count == 40, ["onnx", "packed", "digest"].contains(parts[1]) else {
+        continue
+      }
+      var status = stat()
+      guard unsafe lstat(folder + "/" + name, &status) == 0, status.st_mode & S_IFMT == S_IFREG else { continue }
+      var item = kept[parts[0]] ?? Kept()
+      item.paths.append(folder + "/" + name)
+      item.byteCount += max(Int(status.st_size), 4096)
+      let time = status.st_mtim
+      if (item.lastUse.tv_sec, item.lastUse.tv_nsec) < (time.tv_sec, time.tv_nsec) { item.lastUse = time }
+      kept[parts[0]] = item
+    }
+    var total = kept.values.reduce(0) { $0 + $1.byteCount }
+    let oldest = kept.values.sorted {
+      ($0.lastUse.tv_sec, $0.lastUse.tv_nsec) < ($1.lastUse.tv_sec, $1.lastUse.tv_nsec)
+    }
+    for item in oldest where total > limit {
+      for path in item.paths { unsafe unlink(path) }
+      total -= item.byteCount
     }
   }
 }
@@ -168,6 +216,7 @@ extension PreparedCache {
       }
       do {
         try PackedFile.write(items, key: entry.key, to: entry.packedPath)
+        cache.trim()
       } catch {
         cache.log?("not kept in the cache: \(error)")
       }

@@ -16,8 +16,9 @@ extension Session {
       let model = try Model(contentsOf: path, operators: .standard, limits: options.limits)
       return (model, try Session(preparing: model, onlyFirstOutput, options, kernels))
     }
-    let cache = PreparedCache(folder: folder, log: options.log)
-    let variant = "\(onlyFirstOutput) \(options.memoryLimit)"
+    let cache = PreparedCache(folder: folder, limit: options.cacheLimit, log: options.log)
+    let precision = options.precision ?? .float32
+    let variant = "\(onlyFirstOutput) \(options.memoryLimit) \(precision.rawValue)"
     guard let entry = try cache.entry(model: path, variant: variant) else {
       let model = try Model(contentsOf: path, operators: .standard, limits: options.limits)
       return (model, try Session(preparing: model, onlyFirstOutput, options, kernels))

@@ -30,6 +30,8 @@ public import TensorCore
     /// A folder where `Session.load` keeps prepared graphs and packed weights for the next time. It must be writable
     /// only by who may decide what models compute.
     public var cache: String?
+    /// The most bytes of that folder: models that were not used for longest are left out when it gets larger.
+    public var cacheLimit = 2 << 30
     /// Told in a sentence what somebody may want to know, as that a damaged file of the cache was made again.
     public var log: (@Sendable (String) -> Void)?
     /// How exactly convolutions and matrix products are computed. If nil: `.float32` in sessions that prepare their

@@ -13,6 +13,25 @@ extension Tensor {
   /// back when they are read.
   package func releaseFilePages() { storage.release(byteOffset..<byteOffset + byteCount) }
 
+  /// The same for some rows of a matrix.
+  package func releaseFilePages(rows: Range<Int>) {
+    guard let count = shape.first, count > 0 else { return }
+    let row = byteCount / count
+    storage.release(byteOffset + rows.lowerBound * row..<byteOffset + rows.upperBound * row)
+  }
+
+  /// Bytes that are made whenever they are read (see `TensorStorage`). Few are made at once and kept.
+  /// - Parameter fill: writes all of them, the same each time.
+  package static func deferred(
+    _ element: ElementType, _ shape: [Int], filledBy fill: @escaping @Sendable (UnsafeMutableRawBufferPointer) -> Void
+  ) throws -> Tensor {
+    let byteCount = try Checked.byteCount(element, shape)
+    guard byteCount >= smallestDeferred else { return try unsafe Tensor(unzeroed: element, shape, filledBy: fill) }
+    return try unsafe Tensor(element, shape, storage: TensorStorage(deferred: byteCount, filledBy: fill))
+  }
+
+  private static var smallestDeferred: Int { 16 << 10 }
+
   /// Floats of at least this many bytes stay in a file wherever they lie. Formats of protobuf align nothing: three of
   /// four weights would have to be copied. The processors that we have kernels for read floats at any address.
   private static var smallestUnaligned: Int { 4096 }

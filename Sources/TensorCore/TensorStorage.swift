@@ -10,6 +10,8 @@ import Foundation
   public let byteCount: Int
   /// Whether the bytes are memory that may be written, not a file's or the system's.
   package let isWritable: Bool
+  /// What makes the bytes when they are read, if they are not there.
+  private let deferred: DeferredContent?
 
   /// Zeroed bytes, aligned to 64. Throws `.limit` when the system does not give as much memory.
   public init(byteCount: Int) throws {
@@ -17,7 +19,29 @@ import Foundation
     isMapped = false
     self.byteCount = byteCount
     isWritable = true
+    deferred = nil
   }
+
+  /// Bytes that are made whenever they are read, and not kept: for what is read once or twice. Memory is set aside, but
+  /// taken only when somebody wants an address that stays. Throws `.limit` when the system does not give as much.
+  /// - Parameter fill: writes all of them, the same each time.
+  package init(deferred byteCount: Int, filledBy fill: @escaping @Sendable (UnsafeMutableRawBufferPointer) -> Void)
+    throws
+  {
+    memory = try Memory(byteCount: byteCount, zeroed: false)
+    isMapped = false
+    self.byteCount = byteCount
+    isWritable = false
+    deferred = unsafe DeferredContent(byteCount: byteCount, fill: fill)
+  }
+
+  /// Whether the bytes are made when they are read.
+  package var isDeferred: Bool { deferred != nil }
+  /// Whether they take memory of their own: deferred ones, once their address was wanted.
+  package var isKept: Bool { deferred?.isKept ?? true }
+
+  /// Gives back the memory that deferred bytes were made in.
+  package static func releaseScratch() { Scratch.clear() }
 
   /// Bytes that hold anything until they are written, aligned to 64: for whoever writes all of them.
   package init(uninitialized byteCount: Int) throws {
@@ -25,6 +49,7 @@ import Foundation
     isMapped = false
     self.byteCount = byteCount
     isWritable = true
+    deferred = nil
   }
 
   /// One zeroed scalar.
@@ -33,6 +58,7 @@ import Foundation
     isMapped = false
     byteCount = min(scalarSize, Memory.alignment)
     isWritable = true
+    deferred = nil
   }
 
   /// Zeros that take no memory: the system's pages, read-only. Throws `.limit` when it refuses them.
@@ -46,6 +72,7 @@ import Foundation
     isMapped = false
     self.byteCount = size
     isWritable = false
+    deferred = nil
   }
 
   /// A file's bytes, mapped read-only: nothing is copied, pages come in when touched. Only small files are copied.
@@ -71,6 +98,7 @@ import Foundation
       throw LigatureError(.file, "'\(path)' is not a regular file; name a file")
     }
     byteCount = Int(status.st_size)
+    deferred = nil
     guard byteCount > TensorStorage.largestCopied else {
       memory = try Memory(byteCount: byteCount, zeroed: false)
       isMapped = false
@@ -119,7 +147,10 @@ import Foundation
   }
 
   public func withUnsafeBytes<Result>(_ body: (UnsafeRawBufferPointer) throws -> Result) rethrows -> Result {
-    try unsafe body(UnsafeRawBufferPointer(start: memory.base, count: byteCount))
+    guard let deferred else { return try unsafe body(UnsafeRawBufferPointer(start: memory.base, count: byteCount)) }
+    let base = unsafe deferred.borrow(memory.base)
+    defer { unsafe deferred.release(base, memory.base) }
+    return try unsafe body(UnsafeRawBufferPointer(start: base, count: byteCount))
   }
 
   /// Only for filling fresh storage, before any `Tensor` holds it.
@@ -130,7 +161,10 @@ import Foundation
   }
 
   /// Address of the first byte. Valid while the storage lives.
-  @unsafe package var address: UnsafeRawPointer { unsafe UnsafeRawPointer(memory.base) }
+  @unsafe package var address: UnsafeRawPointer {
+    unsafe deferred?.keep(memory.base)
+    return unsafe UnsafeRawPointer(memory.base)
+  }
 }
 
 /// The text of the last system error of this thread.

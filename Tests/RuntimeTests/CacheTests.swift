@@ -1,5 +1,6 @@
 import Foundation
 import GraphIR
+import Kernels
 import ONNXFormat
 import Operators
 import Runtime
@@ -22,11 +23,15 @@ import Testing
 
     deinit { try? FileManager.default.removeItem(at: folder) }
 
-    func load() throws -> (model: Model, session: Session) {
+    func load(
+      precision: Precision? = nil, limit: Int? = nil, model: String? = nil
+    ) throws -> (model: Model, session: Session) {
       var options = Session.Options(threads: 1)
       options.cache = cache
+      options.precision = precision
+      if let limit { options.cacheLimit = limit }
       options.log = { note in self.notes.withLock { $0.append(note) } }
-      return try Session.load(model, options: options)
+      return try Session.load(model ?? self.model, options: options)
     }
 
     func files(_ kind: String) throws -> [String] {
@@ -85,6 +90,50 @@ import Testing
     let new = try result(place.load().session)
     #expect(old != new)
     #expect(try place.files(".onnx").count == 2)
+    #expect(place.noteCount == 0)
+  }
+
+  /// Weights for one precision may be packed in another way than for another.
+  @Test func eachPrecisionIsAnEntryOfItsOwn() throws {
+    let place = try Place()
+    for (count, precision) in [Precision.float32, .strict].enumerated() {
+      let first = try place.load(precision: precision)
+      _ = try result(first.session)
+      #expect(first.session.packedCount > 0)
+      #expect(try place.files(".packed").count == count + 1)
+    }
+    // What no option says is `.float32`.
+    let again = try place.load()
+    _ = try result(again.session)
+    #expect(again.session.packedCount == 0)
+  }
+
+  @Test func whatWasNotUsedForLongestGoesFirst() throws {
+    let place = try Place()
+    func use(_ seed: Int, limit: Int? = nil) throws -> Bool {
+      let path = place.folder.appending(path: "\(seed).onnx").path
+      if unsafe access(path, F_OK) != 0 { try CacheTests.model(seed: Float(seed)).write(to: path) }
+      let session = try place.load(limit: limit, model: path).session
+      _ = try result(session)
+      return session.packedCount == 0
+    }
+    for seed in 1...3 { #expect(try !use(seed)) }
+    let size = try place.files("").reduce(0) { sum, path in
+      try sum + max(4096, #require(FileManager.default.attributesOfItem(atPath: path)[.size] as? Int))
+    }
+    // The first is used again, so that the second is the oldest.
+    #expect(try use(1))
+    #expect(try !use(4, limit: size))
+    #expect(try place.files(".packed").count == 3)
+    #expect(try use(1, limit: size))
+    #expect(try use(3, limit: size))
+    #expect(try use(4, limit: size))
+    #expect(try !use(2, limit: size))
+    // Files of others stay, and nothing of ours fits.
+    let foreign = place.cache + "/notes.onnx"
+    try Data(count: 100).write(to: URL(filePath: foreign))
+    #expect(try !use(5, limit: 1))
+    #expect(try place.files("") == [foreign])
     #expect(place.noteCount == 0)
   }
 

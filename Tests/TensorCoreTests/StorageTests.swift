@@ -1,4 +1,5 @@
 import Foundation
+import Synchronization
 import TensorCore
 import Testing
 
@@ -55,6 +56,65 @@ import Testing
     #expect(!storage.isWritable)
     for range in [0..<300_000, 5..<299_999, 4096..<8192, 10..<11, 0..<400_000] { storage.release(range) }
     #expect(bytes(storage) == content)
+  }
+
+  /// Counts how often bytes were made.
+  private final class Maker: Sendable {
+    let count = Atomic(0)
+    func storage(_ size: Int, _ factor: Int) throws -> TensorStorage {
+      try unsafe TensorStorage(deferred: size) { bytes in
+        self.count.add(1, ordering: .relaxed)
+        for index in bytes.indices { unsafe bytes[index] = UInt8(truncatingIfNeeded: index &* factor) }
+      }
+    }
+    static func expected(_ size: Int, _ factor: Int) -> [UInt8] {
+      (0..<size).map { UInt8(truncatingIfNeeded: $0 &* factor) }
+    }
+  }
+
+  @Test(arguments: [1, 5000, 3 << 20]) func deferredBytesAreMadeForEachReaderAndKeptForAnAddress(size: Int) throws {
+    let maker = Maker()
+    let (a, b) = (try maker.storage(size, 3), try maker.storage(size, 7))
+    #expect(a.isDeferred && !a.isKept && maker.count.load(ordering: .relaxed) == 0)
+    for _ in 0..<2 {
+      #expect(bytes(a) == Maker.expected(size, 3))
+      #expect(bytes(b) == Maker.expected(size, 7))
+    }
+    #expect(maker.count.load(ordering: .relaxed) == 4)
+    // One within the other, and a reader while the same bytes come to be kept.
+    unsafe a.withUnsafeBytes { outer in
+      unsafe b.withUnsafeBytes { inner in
+        #expect(unsafe [UInt8](outer) == Maker.expected(size, 3))
+        #expect(unsafe [UInt8](inner) == Maker.expected(size, 7))
+      }
+      let kept = unsafe UnsafeRawBufferPointer(start: a.address, count: size)
+      #expect(unsafe [UInt8](kept) == Maker.expected(size, 3))
+      #expect(unsafe [UInt8](outer) == Maker.expected(size, 3))
+    }
+    #expect(a.isKept && !b.isKept)
+    let made = maker.count.load(ordering: .relaxed)
+    #expect(bytes(a) == Maker.expected(size, 3))
+    #expect(maker.count.load(ordering: .relaxed) == made)
+    TensorStorage.releaseScratch()
+    #expect(bytes(b) == Maker.expected(size, 7))
+  }
+
+  @Test func deferredBytesAreTheSameForReadersSideBySide() async throws {
+    let storages = try (1...3).map { try Maker().storage(200_000, $0) }
+    let expected = (1...3).map { Maker.expected(200_000, $0) }
+    await withTaskGroup(of: Bool.self) { group in
+      for task in 0..<12 {
+        group.addTask {
+          (0..<20).allSatisfy { round in
+            let which = (task + round) % 3
+            if task == 11, round == 10 { _ = unsafe storages[which].address }
+            if task == 5 { TensorStorage.releaseScratch() }
+            return unsafe storages[which].withUnsafeBytes { unsafe $0.elementsEqual(expected[which]) }
+          }
+        }
+      }
+      for await same in group { #expect(same) }
+    }
   }
 
   /// Weights of a protobuf file lie anywhere; large ones are not copied, and read the same.

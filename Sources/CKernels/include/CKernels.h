@@ -25,6 +25,7 @@
 #include "matmul_integer.h"
 #include "norm.h"
 #include "optimizer.h"
+#include "packing.h"
 #include "pool.h"
 #include "pooling.h"
 #include "pooling_gradient.h"

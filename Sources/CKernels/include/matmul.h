@@ -40,6 +40,9 @@ void lig_matmul_set_rows(lig_matmul *plan, long rows);
 /// Floats that the packed b takes.
 long lig_matmul_packed_count(const lig_matmul *plan);
 void lig_matmul_pack(const lig_matmul *plan, const float *b, float *packed);
+/// Columns [first, end) of b to their place in the packed ones; `first` is a multiple of `width`.
+void lig_matmul_pack_columns(
+    const lig_matmul *plan, lig_pool *pool, const float *b, float *packed, long first, long end);
 /// Bytes, for that many threads.
 long lig_matmul_workspace(const lig_matmul *plan, int threads);
 /// `bias` has n values, one a column of y, or is NULL. `b` is packed if the plan says so.

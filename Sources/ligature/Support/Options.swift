@@ -18,6 +18,11 @@ struct RunOptions: ParsableArguments {
     completion: .directory)
   var cache: String?
 
+  @Option(
+    help: ArgumentHelp(
+      "The most that the cache's folder may take; models that were not used for longest go first.", valueName: "bytes"))
+  var cacheLimit = ByteCount(bytes: 2 << 30)
+
   func validate() throws {
     if let threads, !(1...256).contains(threads) { throw ValidationError("--threads must lie between 1 and 256") }
   }
@@ -26,6 +31,7 @@ struct RunOptions: ParsableArguments {
     var options = Session.Options(threads: threads)
     options.limits = try limit.limits()
     options.cache = cache
+    options.cacheLimit = cacheLimit.bytes
     options.log = { writeToStandardError("note: \($0.printable)\n") }
     return options
   }
