@@ -67,7 +67,7 @@ private func error(_ body: () throws -> Void) -> LigatureError? {
     let trips = trips ? try graph.addInput("trips", TensorType(.int64, [])) : nil
     let condition = condition ? try graph.addInput("condition", TensorType(.bool, [])) : nil
     let x = try graph.addInput("x", TensorType(.float32, ["N"]))
-    let names = (1..<body.outputs.count).map { "loop.\($0)" }
+    let names = (1..<max(body.outputs.count, 2)).map { "loop.\($0)" }
     let results = try graph.append(Loop(body: body), [trips, condition, x], name: "loop", outputs: names)
     for case let result? in results { try graph.addOutput(result) }
     return graph
