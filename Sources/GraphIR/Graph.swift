@@ -223,6 +223,8 @@ extension Graph {
       slots[Int(user.index)] = node
       if !consumers[Int(new.index)].contains(user) { consumers[Int(new.index)].append(user) }
     }
+    // What a file declares of the old one is true of the new one: they are one value.
+    refine(new, with: TensorType(self[old].type.element, nil))
     consumers[Int(old.index)] = []
     outputs = outputs.map { $0 == old ? new : $0 }
   }

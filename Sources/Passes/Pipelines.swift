@@ -29,6 +29,7 @@ public enum Pipelines {
       IdentityRemoval(),
       ShapeFolding(),
       ConstantFolding(evaluate: evaluate),
+      BranchFolding(),
       WeightSharing(),
       CommonSubexpressions(),
       ViewMerging(),

@@ -19,7 +19,7 @@ public struct Limits: Sendable, Equatable {
   /// makes whose size only running tells.
   public var memory = 2 << 30
   /// Iterations of all loops of one run together.
-  public var iterations = 10_000_000
+  public var iterations = 1_000_000
   /// Seconds that one run may take. Looked at between steps and between the iterations of loops.
   public var seconds = 3600.0
 

@@ -67,7 +67,7 @@ private func error(_ body: () throws -> Void) -> LigatureError? {
     let trips = trips ? try graph.addInput("trips", TensorType(.int64, [])) : nil
     let condition = condition ? try graph.addInput("condition", TensorType(.bool, [])) : nil
     let x = try graph.addInput("x", TensorType(.float32, ["N"]))
-    let names = (1..<body.outputs.count).map { "loop.\($0)" }
+    let names = (1..<max(body.outputs.count, 2)).map { "loop.\($0)" }
     let results = try graph.append(Loop(body: body), [trips, condition, x], name: "loop", outputs: names)
     for case let result? in results { try graph.addOutput(result) }
     return graph
@@ -157,6 +157,34 @@ private func error(_ body: () throws -> Void) -> LigatureError? {
     }
   }
 
+  /// A branch that a constant chooses costs nothing; its names may be those of the graph around it.
+  @Test func knownBranchesAreInlined() throws {
+    var graph = Graph()
+    let x = try graph.addInput("x", Body.list)
+    let yes = try graph.addConstant("yes", Tensor(scalar: true))
+    let no = try graph.addConstant("no", Tensor(scalar: false))
+    let branch = { (function: Unary.Function) in
+      try Body.branch(Body.list) { try $0.append(Unary(function), [$1], name: "x") }
+    }
+    var outer = try branch(.exp)
+    let captured = outer.inputs[0]
+    let inner = try outer.append(
+      If(whenTrue: branch(.neg), whenFalse: branch(.abs)), [outer.addConstant("never", Tensor(scalar: false))],
+      captures: [captured], name: "inner", outputs: ["inner.y"])
+    try outer.addOutput(#require(inner[0]), name: "second")
+    for (condition, name) in [(yes, "first"), (no, "second")] {
+      let results = try graph.append(
+        If(whenTrue: outer, whenFalse: outer), [condition], captures: [x], name: name, outputs: [name, name + ".abs"])
+      for case let result? in results { try graph.addOutput(result) }
+    }
+    let prepared = try session(graph, prepared: true)
+    #expect(prepared.graph.order.allSatisfy { !(prepared.graph[$0].op is If) })
+    let plain = try session(graph, prepared: false)
+    let input = [try floats([0, -2])]
+    for (a, b) in zip(try prepared.run(input), try plain.run(input)) { #expect(try a.floats() == b.floats()) }
+    #expect(try prepared.run(input)[1].floats() == [0, 2])
+  }
+
   @Test(arguments: ways) func scansWalkAxes(prepared: Bool) throws {
     var body = Graph(name: "body")
     let sum = try body.addInput("sum", Body.list)
@@ -223,6 +251,24 @@ private func error(_ body: () throws -> Void) -> LigatureError? {
   }
 
   // ── What hostile graphs try ──
+  /// Branches in branches, each of which reads what the outermost graph has.
+  @Test(arguments: ways) func deepNesting(prepared: Bool) throws {
+    var branch = try Body.branch(Body.list) { try $0.append(Unary(.neg), [$1], name: "n") }
+    for _ in 0..<20 {
+      let inner = branch
+      branch = try Body.branch(Body.list) { graph, x in
+        let total = try graph.append(Reduce(.sum, keepsAxes: false), [x], name: "total")
+        let zero = try graph.addConstant("zero", Tensor(scalar: Float(0)))
+        let isPositive = try graph.append(Binary(.greater), [total, zero], name: "positive")
+        let results = try graph.append(
+          If(whenTrue: inner, whenFalse: inner), [isPositive], captures: [x], name: "if", outputs: ["if.y"])
+        return try #require(results[0])
+      }
+    }
+    let result = try session(branch, prepared: prepared).run([floats([1, -3])])
+    #expect(try result[0].floats() == [-1, 3])
+  }
+
   @Test func endlessLoopsEnd() throws {
     let session = try session(looping(Body.doubling()), prepared: false) { $0.limits.iterations = 5000 }
     let problem = error { _ = try session.run([Tensor(scalar: Int64.max), floats([1])]) }

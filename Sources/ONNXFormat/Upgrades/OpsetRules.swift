@@ -214,8 +214,4 @@ extension OpsetUpgrade {
   static func roiCoordinates(_ node: inout UpgradeNode, _ body: inout BodyDecoder) throws {
     node.attributes.set("coordinate_transformation_mode", "output_half_pixel")
   }
-
-  static func batchedScan(_ node: inout UpgradeNode, _ body: inout BodyDecoder) throws {
-    throw LigatureError(.unsupported, "Scan of opset 8 had a batch dimension; export with opset 9 or newer")
-  }
 }

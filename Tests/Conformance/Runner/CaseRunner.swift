@@ -44,41 +44,42 @@ struct CaseRunner {
     return text.replacing("'\(item.model)': ", with: "").replacing(folder + "/", with: "").replacing("\n", with: " ")
   }
 
-  private func session(_ item: ConformanceCase) throws -> Session {
+  private func load(_ item: ConformanceCase) throws -> (model: Model, session: Session) {
     var options = Session.Options(threads: 1)
     options.pool = pool
-    return try Session.load(item.model, options: options).session
+    return try Session.load(item.model, options: options)
   }
 
   private func runRecorded(_ item: ConformanceCase) throws -> Comparison {
-    let session = try session(item)
+    let (model, session) = try load(item)
     guard !item.dataSets.isEmpty else {
       throw LigatureError(.unsupported, "the case has no recorded data")
     }
     var comparison = Comparison()
     for folder in item.dataSets {
       let inputs = try session.inputs.enumerated().map { index, input in
-        try recorded("\(folder)/input_\(index).pb", as: input.type.element)
+        try recorded("\(folder)/input_\(index).pb", model.kind(of: input.name), as: input.type.element)
       }
-      let made = try session.run(inputs)
-      for (index, tensor) in made.enumerated() {
-        let wanted = try recorded("\(folder)/output_\(index).pb", as: tensor.element)
-        try comparison.add(tensor, wanted, named: session.outputNames[index], item)
+      let made = try session.run(data: inputs)
+      for (index, (name, datum)) in zip(session.outputNames, made).enumerated() {
+        let element = if case .tensor(let tensor) = datum { tensor.element } else { ElementType.undefined }
+        let wanted = try recorded("\(folder)/output_\(index).pb", model.kind(of: name), as: element)
+        try comparison.add(datum, wanted, named: name, item)
       }
     }
     return comparison
   }
 
   /// The data have bfloat16 as uint16, which is what numpy has for it.
-  private func recorded(_ path: String, as element: ElementType) throws -> Tensor {
-    let tensor = try TensorFile.read(path).tensor
-    guard element == .bfloat16, tensor.element == .uint16 else { return tensor }
-    return try Tensor(.bfloat16, tensor.shape, storage: tensor.storage, byteOffset: tensor.byteOffset)
+  private func recorded(_ path: String, _ kind: DatumKind, as element: ElementType) throws -> Datum {
+    let datum = try TensorFile.readDatum(path, kind: kind)
+    guard element == .bfloat16, case .tensor(let tensor) = datum, tensor.element == .uint16 else { return datum }
+    return .tensor(try Tensor(.bfloat16, tensor.shape, storage: tensor.storage, byteOffset: tensor.byteOffset))
   }
 
   /// Inputs rise from 0 to 1, as the suite makes them for its whole networks.
   private func runMadeUp(_ item: ConformanceCase) throws -> Comparison {
-    let session = try session(item)
+    let session = try load(item).session
     let inputs = try session.inputs.map { input in
       let shape = (input.type.shape ?? []).map { $0.value ?? 1 }
       let count = try Checked.elementCount(shape)

@@ -7,6 +7,18 @@ struct Comparison {
   private(set) var problem: String?
   private(set) var isClose = true
 
+  /// Sequences and optionals by what is in them.
+  mutating func add(_ made: Datum, _ wanted: Datum, named name: String, _ item: ConformanceCase) throws {
+    switch (made, wanted) {
+    case (.tensor(let a), .tensor(let b)): try add(a, b, named: name, item)
+    case (.sequence(let a), .sequence(let b)) where a.count == b.count:
+      for (index, (x, y)) in zip(a, b).enumerated() { try add(x, y, named: "\(name).\(index)", item) }
+    case (.optional(let a?), .optional(let b?)): try add(a, b, named: name, item)
+    case (.optional(nil), .optional(nil)): break
+    default: fail("'\(name)' is \(made.summary), not \(wanted.summary)")
+    }
+  }
+
   /// Element by element, as the suite does: NaN equals NaN, integers and truth values must be equal to its bounds.
   mutating func add(_ made: Tensor, _ wanted: Tensor, named name: String, _ item: ConformanceCase) throws {
     guard made.element == wanted.element, made.shape == wanted.shape else {
