@@ -17,6 +17,7 @@ enum ConvolutionKernels {
     guard x.element == .float32 else { throw context.unsupportedTypes(op) }
     guard y.count > 0 else { return Step { _ in } }
     guard w.count > 0 else { throw LigatureError(.shape, "the weights \(w.shape) are empty") }
+    if x.shape.count == 5 { return try volumeStep(op, x, w, bias, residual, y) }
     let geometry = try ConvolutionGeometry(op.window, input: x.shape, weights: w.shape, output: y.shape)
     var plan = geometry.plan(input: x.shape, output: y.shape, groups: op.window.group)
     plan.activation = fused(op.epilogue)
@@ -60,6 +61,7 @@ enum ConvolutionKernels {
     let bias = context.optional(2)
     guard x.element == .float32 else { throw context.unsupportedTypes(op) }
     guard y.count > 0 else { return Step { _ in } }
+    if x.shape.count == 5 { return try volumeStep(op, x, w, bias, y) }
     let geometry = try ConvolutionGeometry(op, input: x.shape, weights: w.shape, output: y.shape)
     return try transposed(geometry, groups: op.window.group, x, w, bias, y, op.epilogue, context)
   }
@@ -173,7 +175,7 @@ struct ConvolutionGeometry {
     guard rank == 1 || rank == 2, w.count == x.count, y.count == x.count else {
       throw LigatureError(
         .unsupported,
-        "convolution of \(rank) spatial axes is not supported; 1 and 2 are, so reshape the input if possible")
+        "this convolution of \(rank) spatial axes is not supported; 1 and 2 are, so reshape the input if possible")
     }
     func pair(_ missing: Int, _ value: (Int) throws -> Int) rethrows -> Pair {
       rank == 1 ? (missing, try value(0)) : (try value(0), try value(1))

@@ -12,8 +12,8 @@ enum EinsumKernels {
   private static func prepare(_ op: Einsum, _ context: KernelContext) throws -> Step {
     let inputs = try context.inputs.indices.map { try context.input($0) }
     let y = try context.output()
-    guard inputs.allSatisfy({ $0.element == .float32 }) else { throw context.unsupportedTypes(op) }
     guard y.count > 0 else { return Step { _ in } }
+    guard inputs.allSatisfy({ $0.element == .float32 }) else { return try prepareSlowly(op, inputs, y, context) }
     let labels = try op.labels(ranks: inputs.map(\.shape.count))
     var program = EinsumProgram(result: labels.result, shape: y.shape, y: y)
     var factors = try zip(inputs, labels.operands).map { try EinsumFactor($0, $1) }
@@ -29,6 +29,54 @@ enum EinsumKernels {
     let offset = program.scratchBytes
     return Step(workspace: size) { memory in
       for action in actions { action(memory, offset) }
+    }
+  }
+}
+
+extension EinsumKernels {
+  /// As the equation says, in double precision: for the types that matrix products do not take.
+  fileprivate static func prepareSlowly(
+    _ op: Einsum, _ inputs: [Operand], _ y: Operand, _ context: KernelContext
+  ) throws -> Step {
+    guard inputs.allSatisfy({ [.float64, .int32, .uint32, .int16, .uint16, .int8, .uint8].contains($0.element) }) else {
+      throw context.unsupportedTypes(op)
+    }
+    let labels = try op.labels(ranks: inputs.map(\.shape.count))
+    var sizes: [Int: Int] = [:]
+    for (operand, axes) in zip(inputs, labels.operands) {
+      for (axis, label) in axes.enumerated() {
+        let size = operand.shape[axis]
+        let known = sizes[label] ?? 1
+        guard known == 1 || size == 1 || size == known else {
+          throw LigatureError(.shape, "an axis of the equation is \(known) in one operand, \(size) in another")
+        }
+        if known == 1 { sizes[label] = size }
+      }
+    }
+    let order = labels.result + Set(sizes.keys).subtracting(labels.result).sorted()
+    let shape = order.map { sizes[$0] ?? 1 }
+    guard try Checked.elementCount(labels.result.map { sizes[$0] ?? 1 }) == y.count else {
+      throw LigatureError(.shape, "the equation does not give \(y.shape)")
+    }
+    // How far each operand steps for each label.
+    let steps = zip(inputs, labels.operands).map { operand, axes in
+      order.map { label in
+        zip(axes, zip(operand.shape, rowMajorStrides(operand.shape)))
+          .reduce(0) { $0 + ($1.0 == label && $1.1.0 != 1 ? $1.1.1 : 0) }
+      }
+    }
+    let inner = try Checked.elementCount(Array(shape[labels.result.count...]))
+    return try .portable(context) { operands in
+      let y = try operands.output()
+      y.fill(0)
+      let factors = try inputs.indices.map { try operands.input($0) }
+      var index = 0
+      forEachPlace(shape) { place in
+        var value = 1.0
+        for (factor, step) in zip(factors, steps) { value *= factor[zip(place, step).reduce(0) { $0 + $1.0 * $1.1 }] }
+        y[index / inner] += value
+        index += 1
+      }
     }
   }
 }

@@ -10,7 +10,7 @@ enum IntegerProductKernels {
     table.register(ConvInteger.self, prepare: prepareConv)
   }
 
-  private static func prepareMatMul(_ op: MatMulInteger, _ context: KernelContext) throws -> Step {
+  static func prepareMatMul(_ op: MatMulInteger, _ context: KernelContext) throws -> Step {
     let (a, b, y) = (try context.input(0), try context.input(1), try context.output())
     let (aZero, bZero) = (context.optional(2), context.optional(3))
     try expectBytes(op, a, b, aZero, bZero, context)
@@ -57,7 +57,7 @@ enum IntegerProductKernels {
     }
   }
 
-  private static func prepareConv(_ op: ConvInteger, _ context: KernelContext) throws -> Step {
+  static func prepareConv(_ op: ConvInteger, _ context: KernelContext) throws -> Step {
     let (x, w, y) = (try context.input(0), try context.input(1), try context.output())
     let (xZero, wZero) = (context.optional(2), context.optional(3))
     try expectBytes(op, x, w, xZero, wZero, context)

@@ -24,6 +24,10 @@ extension KernelTable {
       MatMulKernels.register(in:),
       NormalizationKernels.register(in:),
       SoftmaxKernels.register(in:), CrossEntropyKernels.register(in:),
+      LocalNormalizationKernels.register(in:), ClassificationLossKernels.register(in:),
+      SignalKernels.register(in:), RearrangingKernels.register(in:),
+      QuantizedProductKernels.register(in:), RandomKernels.register(in:),
+      PreviewOptimizerKernels.register(in:), TraditionalMLKernels.register(in:),
       OptimizerKernels.register(in:),
     ]
     for register in registrations { register(&table) }

@@ -166,6 +166,7 @@ enum ResizeKernels {
     let (x, grid, y) = (try context.input(0), try context.input(1), try context.output())
     guard x.element == .float32, grid.element == .float32 else { throw context.unsupportedTypes(op) }
     let (mode, padding) = gridCodes(op)
+    if x.shape.count == 5 { return try volumeStep(op, mode: mode, padding: padding, x, grid, y) }
     guard (x.shape[2] > 0 && x.shape[3] > 0) || y.count == 0 else {
       throw LigatureError(.shape, "an image without pixels cannot be sampled")
     }
@@ -197,6 +198,7 @@ enum ResizeKernels {
     let (x, grid, g) = (try context.input(0), try context.input(1), try context.input(2))
     let (dx, dgrid) = (context.optionalOutput(0), context.optionalOutput(1))
     guard [x, grid, g].allSatisfy({ $0.element == .float32 }) else { throw context.unsupportedTypes(op) }
+    guard x.shape.count == 4 else { throw LigatureError(.unsupported, "GridSample of volumes has no gradient") }
     guard (x.shape[2] > 0 && x.shape[3] > 0) || g.count == 0 else {
       throw LigatureError(.shape, "an image without pixels cannot be sampled")
     }

@@ -172,9 +172,10 @@ enum UnaryKernels {
   private static func prepareIdentity(_ op: Identity, _ context: KernelContext) throws -> Step {
     let (x, y) = (try context.input(0), try context.output())
     let mask = context.optionalOutput(1)
-    let training = context.optional(2)
+    if case .dropout(let seed) = op.kind, context.optional(2) != nil {
+      return try RandomKernels.dropout(seed: seed, context)
+    }
     return Step { memory in
-      if let training, unsafe memory.read(training, as: UInt8.self).pointee != 0 { throw Identity.trainingMode }
       unsafe memory.raw(y).copyMemory(from: memory.raw(x), byteCount: x.byteCount)
       if let mask { unsafe memory.raw(mask).initializeMemory(as: UInt8.self, repeating: 1, count: mask.count) }
     }

@@ -28,6 +28,12 @@ extension OperatorSet {
     MaxPoolGradient.self, AveragePoolGradient.self, BatchNormalizationGradient.self,
     RecurrentGradient.self, ResizeGradient.self, GridSampleGradient.self, CTCLoss.self, CTCLossGradient.self,
     DeformConvGradient.self, RoiAlignGradient.self,
+    LocalResponseNormalization.self, MeanVarianceNormalization.self, GroupNormalization.self, LpNormalization.self,
+    Hardmax.self, ClassificationLoss.self,
+    WindowFunction.self, DiscreteFourierTransform.self, ShortTimeFourierTransform.self, MelWeightMatrix.self,
+    ReverseSequence.self, CenterCropPad.self, Col2Im.self, MaxUnpool.self, AffineGrid.self, Determinant.self,
+    MaxRoiPool.self, QLinearMatMul.self, QLinearConv.self, RandomGenerator.self, PreviewOptimizer.self,
+    ArrayFeatureExtractor.self, Binarizer.self, TreeEnsemble.self, TfIdfVectorizer.self,
     OptimizerUpdate.self, GlobalNorm.self, LearningRate.self, Dropout.self,
   ])
 }

@@ -242,15 +242,21 @@ public struct GridSample: Operator {
     let (input, grid) = (try context.input(0), try context.input(1))
     try expect(input.element, in: .floats, "the input")
     guard let shape = input.shape, let places = grid.shape else { return [TensorType(input.element, nil)] }
-    guard shape.count == 4, places.count == 4, (places[3].value ?? 2) == 2 else {
+    guard shape.count == 4 || shape.count == 5, places.count == shape.count,
+      (places[places.count - 1].value ?? shape.count - 2) == shape.count - 2
+    else {
       throw LigatureError(
-        .unsupported,
-        "needs [N, C, H, W] and a grid [N, Ho, Wo, 2]; volumes are not supported, got \(input) and \(grid)")
+        .shape,
+        "needs [N, C, H, W] and a grid [N, Ho, Wo, 2], or [N, C, D, H, W] and [N, Do, Ho, Wo, 3], not \(input) and \(grid)"
+      )
+    }
+    guard shape.count == 4 || mode != .cubic else {
+      throw LigatureError(.unsupported, "GridSample takes volumes with linear or nearest sampling, not with cubic")
     }
     if let a = shape[0].value, let b = places[0].value, a != b {
       throw LigatureError(.shape, "\(a) images have \(b) grids")
     }
-    return [TensorType(input.element, [shape[0], shape[1], places[1], places[2]])]
+    return [TensorType(input.element, Array(shape[..<2] + places[1..<places.count - 1]))]
   }
 
   public func cost(_ context: InferenceContext, outputs: [TensorType]) -> Cost {

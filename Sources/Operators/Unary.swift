@@ -255,7 +255,7 @@ public struct Cast: Operator {
 public struct Identity: Operator {
   public enum Kind: Sendable {
     case identity
-    /// `Dropout` keeps its inputs `ratio` and `training_mode`; only inference is modelled here.
+    /// `Dropout` keeps its inputs `ratio` and `training_mode`, which switches it on.
     case dropout(seed: Int?)
   }
   public let kind: Kind
@@ -267,9 +267,6 @@ public struct Identity: Operator {
   public init(name: OperatorName, attributes: Attributes) throws {
     kind = name.type == "Identity" ? .identity : .dropout(seed: try attributes.optionalInt("seed"))
   }
-
-  package static let trainingMode = LigatureError(
-    .unsupported, "this Dropout is in training mode; export the model for inference (training_mode = 0)")
 
   public var attributes: Attributes {
     var result = Attributes()
@@ -284,11 +281,12 @@ public struct Identity: Operator {
       return [input]
     }
     try context.expectInputs(1...3)
-    if let training = context.constant(2), try training.integers().contains(1) { throw Identity.trainingMode }
+    if let ratio = context.optional(1) { try expect(ratio.element, in: .floats, "the ratio") }
+    if let training = context.optional(2) { try expect(training.element, in: [.bool], "the training mode") }
     return [input, TensorType(.bool, input.shape)]
   }
 
   public func inferContents(_ context: InferenceContext) throws -> [Dimension]? { try context.dimensions(0) }
-  /// A mask, if one is wanted, must be written.
-  public var traits: Traits { if case .identity = kind { .isView } else { [] } }
+  /// A mask, if one is wanted, must be written, and the third input may ask for random numbers.
+  public var traits: Traits { if case .identity = kind { .isView } else { .isImpure } }
 }

@@ -34,10 +34,12 @@
 #include "recurrent.h"
 #include "recurrent_gradient.h"
 #include "reduce.h"
+#include "requantize.h"
 #include "resize.h"
 #include "resize_add.h"
 #include "roi_align.h"
 #include "selection.h"
 #include "strided_sum.h"
+#include "volume.h"
 
 #endif
