@@ -21,6 +21,15 @@ enum ConvolutionKernels {
     let geometry = try ConvolutionGeometry(op.window, input: x.shape, weights: w.shape, output: y.shape)
     var plan = geometry.plan(input: x.shape, output: y.shape, groups: op.window.group)
     plan.activation = fused(op.epilogue)
+    if context.precision == .accurate {
+      let plan = plan
+      return Step { memory in
+        unsafe withUnsafePointer(to: plan) {
+          unsafe lig_conv_accurate(
+            $0, memory.pool, memory.read(x), memory.read(w), memory.read(bias), memory.read(residual), memory.write(y))
+        }
+      }
+    }
     plan.allows_winograd = allowsWinograd(w, context)
     unsafe lig_conv_prepare(&plan)
     let settled = plan
@@ -44,7 +53,7 @@ enum ConvolutionKernels {
   /// The largest tiles of Winograd's algorithm: none where sums must keep to the order of the definition, small ones for
   /// weights that training changes, any for constant ones.
   private static func allowsWinograd(_ weights: Operand, _ context: KernelContext) -> Int32 {
-    context.precision == .strict ? 0 : weights.constant == nil ? 2 : 4
+    context.precision != .float32 ? 0 : weights.constant == nil ? 2 : 4
   }
 
   /// Algorithms that read the same packed weights, under one name: sizes choose among them, plans share the weights.
@@ -89,6 +98,15 @@ enum ConvolutionKernels {
     (plan.dilation_h, plan.dilation_w) = geometry.dilation
     (plan.pad_top, plan.pad_left) = geometry.padding
     plan.activation = fused(epilogue)
+    if context.precision == .accurate {
+      let plan = plan
+      return Step { memory in
+        unsafe withUnsafePointer(to: plan) {
+          unsafe lig_conv_transpose_accurate(
+            $0, memory.pool, memory.read(x), memory.read(w), memory.read(bias), memory.write(y))
+        }
+      }
+    }
     plan.allows_winograd = allowsWinograd(w, context)
     unsafe lig_conv_transpose_prepare(&plan)
     let settled = plan

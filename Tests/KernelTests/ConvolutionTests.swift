@@ -97,6 +97,44 @@ import Testing
     #expect(plan.algorithm != LIG_CONV_WINOGRAD)
   }
 
+  @Test("sums in double precision are those of the plain loops", arguments: 0..<40)
+  func accurate(_ seed: Int) {
+    var random = Random(UInt64(seed) + 6000)
+    let plan = randomConvolution(&random, seed)
+    let outputs = plan.batch * plan.filters * plan.out_h * plan.out_w
+    let x = random.floats(plan.batch * plan.channels * plan.height * plan.width)
+    let weights = random.floats(plan.filters * plan.channels / plan.groups * plan.kernel_h * plan.kernel_w)
+    let bias = random.floats(plan.filters)
+    let residual: [Float]? = random.chance(3) ? random.floats(outputs) : nil
+    var expected = [Float](repeating: .nan, count: outputs)
+    unsafe withUnsafePointer(to: plan) { unsafe lig_conv_reference($0, x, weights, bias, residual, &expected) }
+    for threads in [1, 3] {
+      let pool = unsafe lig_pool_create(Int32(threads))
+      defer { unsafe lig_pool_destroy(pool) }
+      var y = [Float](repeating: .nan, count: outputs)
+      unsafe withUnsafePointer(to: plan) { unsafe lig_conv_accurate($0, pool, x, weights, bias, residual, &y) }
+      let taps = plan.channels / plan.groups * plan.kernel_h * plan.kernel_w
+      #expect(largestDifference(y, expected) <= 1e-6 * (1 + 0.3 * Float(taps)), "\(plan)")
+    }
+  }
+
+  @Test("sums in double precision keep what float32 loses") func accurateSums() {
+    var plan = lig_conv()
+    (plan.batch, plan.channels, plan.filters, plan.groups) = (1, 3, 1, 1)
+    (plan.height, plan.width, plan.out_h, plan.out_w) = (1, 1, 1, 1)
+    (plan.kernel_h, plan.kernel_w, plan.stride_h, plan.stride_w, plan.dilation_h, plan.dilation_w) = (1, 1, 1, 1, 1, 1)
+    var y: [Float] = [.nan]
+    unsafe lig_conv_accurate(&plan, nil, [1e8, 1, -1e8], [1, 1, 1], nil, nil, &y)
+    #expect(y == [1])
+    var adjoint = lig_conv_transpose()
+    (adjoint.batch, adjoint.channels, adjoint.filters, adjoint.groups) = (1, 3, 1, 1)
+    (adjoint.height, adjoint.width, adjoint.out_h, adjoint.out_w) = (1, 1, 1, 1)
+    (adjoint.kernel_h, adjoint.kernel_w, adjoint.stride_h, adjoint.stride_w) = (1, 1, 1, 1)
+    (adjoint.dilation_h, adjoint.dilation_w) = (1, 1)
+    unsafe lig_conv_transpose_accurate(&adjoint, nil, [1e8, 1, -1e8], [1, 1, 1], nil, &y)
+    #expect(y == [1])
+  }
+
   @Test("weight gradients are what the plain loops give, by transformed tiles as well", arguments: 0..<40)
   func weightGradient(_ seed: Int) {
     var random = Random(UInt64(seed) + 5000)
@@ -212,6 +250,9 @@ import Testing
     let bias = random.floats(plan.filters)
     var expected = [Float](repeating: .nan, count: outputs)
     unsafe lig_conv_transpose_reference(&plan, x, weights, bias, &expected)
+    var accurate = expected
+    unsafe lig_conv_transpose_accurate(&plan, nil, x, weights, bias, &accurate)
+    #expect(largestDifference(accurate, expected) <= 1e-5 * (1 + Float(plan.channels) / 10), "\(plan)")
     let results = unsafe onEverySet { pool, threads in
       var plan = plan
       unsafe lig_conv_transpose_prepare(&plan)

@@ -9,6 +9,7 @@
 #include "cast.h"
 #include "chain.h"
 #include "conv.h"
+#include "conv_accurate.h"
 #include "conv_gradient.h"
 #include "conv_integer.h"
 #include "conv_transpose.h"
