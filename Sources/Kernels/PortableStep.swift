@@ -1,5 +1,6 @@
 import CKernels
 import GraphIR
+import Operators
 import TensorCore
 
 // Operators that are seldom asked for compute in double precision, element by element, whatever the element type.
@@ -65,9 +66,12 @@ struct PortableOperands {
 extension Step {
   /// A step whose operands are converted to double precision before and back after; integers past 2^53 are not exact.
   ///
-  /// - Parameter scratch: further numbers that the body may write to; they come after the outputs.
+  /// - Parameters:
+  ///   - scratch: further numbers that the body may write to; they come after the outputs.
+  ///   - saturates: what is too large for a float of 8 bits becomes its largest value.
   static func portable(
-    _ context: KernelContext, scratch: [Int] = [], _ body: @escaping @Sendable (PortableOperands) throws -> Void
+    _ context: KernelContext, scratch: [Int] = [], saturates: Bool = true,
+    _ body: @escaping @Sendable (PortableOperands) throws -> Void
   ) throws -> Step {
     var bytes = 0
     func reserve(_ count: Int) throws -> Int {
@@ -76,7 +80,8 @@ extension Step {
       bytes = try Checked.add(bytes, Checked.byteCount(.float64, [count]), "a workspace")
       return offset
     }
-    for operand in (context.inputs + context.outputs).compactMap({ $0 }) where operand.element.byteSize == 0 {
+    let known = Set<ElementType>.movable.union(Set.narrow)
+    for operand in (context.inputs + context.outputs).compactMap({ $0 }) where !known.contains(operand.element) {
       throw LigatureError(.unsupported, "there is no kernel for \(operand.element) here; convert it with Cast")
     }
     let inputs = try context.inputs.map { try $0.map { (operand: $0, offset: try reserve($0.count)) } }
@@ -97,7 +102,8 @@ extension Step {
             + extra.map { numbers($0.offset, $0.count) }))
       for case (let operand, let offset)? in outputs {
         unsafe convert(
-          .float64, operand.element, memory.workspace + offset, memory.raw(operand), operand.count, memory.pool)
+          .float64, operand.element, memory.workspace + offset, memory.raw(operand), operand.count, memory.pool,
+          saturates: saturates)
       }
     }
   }
@@ -105,9 +111,18 @@ extension Step {
 
 @unsafe private func convert(
   _ from: ElementType, _ to: ElementType, _ x: UnsafeRawPointer, _ y: UnsafeMutableRawPointer, _ count: Int,
-  _ pool: OpaquePointer?
+  _ pool: OpaquePointer?, saturates: Bool = true
 ) {
   if from == to { return unsafe y.copyMemory(from: x, byteCount: count * from.byteSize) }
+  if from.isNarrow {
+    return unsafe lig_from_narrow(
+      from.rawValue, x.assumingMemoryBound(to: UInt8.self), y.assumingMemoryBound(to: Double.self), count)
+  }
+  if to.isNarrow {
+    return unsafe lig_to_narrow(
+      to.rawValue, saturates ? 1 : 0, x.assumingMemoryBound(to: Double.self), y.assumingMemoryBound(to: UInt8.self),
+      count)
+  }
   unsafe _ = lig_cast(from.rawValue, to.rawValue, x, y, count, pool)
 }
 

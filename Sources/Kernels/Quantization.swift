@@ -25,10 +25,13 @@ enum QuantizationKernels {
     let (x, scale, zero, y) = (
       try context.input(0), try context.input(1), context.optional(2), try context.output()
     )
-    guard x.element == .float32, scale.element == .float32, Set.quantized.contains(y.element),
-      (zero?.element ?? y.element) == y.element
-    else { throw context.unsupportedTypes(op) }
+    guard Set.quantized.contains(y.element), (zero?.element ?? y.element) == y.element else {
+      throw context.unsupportedTypes(op)
+    }
     let plan = try plan(op.grid, x, scale, zero, y.element)
+    guard x.element == .float32, scale.element == .float32, !y.element.isNarrow else {
+      return try quantizeSlowly(op, plan, y.element, context)
+    }
     return Step { memory in
       _ = unsafe withUnsafePointer(to: plan) {
         unsafe lig_quantize(
@@ -41,14 +44,43 @@ enum QuantizationKernels {
     let (q, scale, zero, x) = (
       try context.input(0), try context.input(1), context.optional(2), try context.output()
     )
-    guard scale.element == .float32, Set.quantized.contains(q.element) || q.element == .int32,
-      (zero?.element ?? q.element) == q.element
-    else { throw context.unsupportedTypes(op) }
+    guard Set.quantized.contains(q.element) || q.element == .int32, (zero?.element ?? q.element) == q.element else {
+      throw context.unsupportedTypes(op)
+    }
     let plan = try plan(op.grid, q, scale, zero, q.element)
+    guard scale.element == .float32, !q.element.isNarrow else {
+      let count = scale.count
+      return try .portable(context) { operands in
+        let (q, scale, zero) = (try operands.input(0), try operands.input(1), operands.optional(2))
+        let x = try operands.output()
+        for index in 0..<q.count {
+          let place = plan.scale(of: index, count)
+          x[index] = (q[index] - (zero?[place] ?? 0)) * scale[place]
+        }
+      }
+    }
     return Step { memory in
       _ = unsafe withUnsafePointer(to: plan) {
         unsafe lig_dequantize(
           $0, memory.pool, memory.raw(q), memory.read(scale), memory.raw(zero), memory.write(x))
+      }
+    }
+  }
+
+  /// Of any types, in double precision.
+  private static func quantizeSlowly(
+    _ op: QuantizeLinear, _ plan: lig_quantization, _ element: ElementType, _ context: KernelContext
+  ) throws -> Step {
+    let count = try context.input(1).count
+    // Floats round when they are converted, past the addition.
+    let rounds = !element.isNarrow || element.isPackedInFiles
+    return try .portable(context, saturates: op.saturates) { operands in
+      let (x, scale, zero) = (try operands.input(0), try operands.input(1), operands.optional(2))
+      let y = try operands.output()
+      for index in 0..<x.count {
+        let place = plan.scale(of: index, count)
+        let value = x[index] / scale[place]
+        y[index] = (rounds ? value.rounded(.toNearestOrEven) : value) + (zero?[place] ?? 0)
       }
     }
   }
@@ -75,5 +107,16 @@ enum QuantizationKernels {
       throw LigatureError(.shape, "there are \(scale.count) scales for \(x.shape), where \(wanted) are needed")
     }
     return plan
+  }
+}
+
+extension lig_quantization {
+  /// Which of the scales an element has.
+  fileprivate func scale(of index: Int, _ count: Int) -> Int {
+    guard count > 1, inner > 0, axis > 0 else { return 0 }
+    let position = index / inner % axis
+    if per_axis != 0 { return position }
+    let blocks = axis / block + (axis % block == 0 ? 0 : 1)
+    return (index / inner / axis * blocks + position / block) * inner + index % inner
   }
 }

@@ -194,7 +194,7 @@ enum RearrangingKernels {
     let (shape, y) = (try context.input(0).shape, try context.output())
     guard shape.count == 4, y.shape.count == 4 else { throw LigatureError(.rank, "takes [N, C, H, W], not \(shape)") }
     let (images, channels, height, width) = (shape[0], shape[1], shape[2], shape[3])
-    let scale = Double(op.scale)
+    let scale = op.scale
     return try .portable(context) { operands in
       let (x, regions, y) = (try operands.input(0), try operands.input(1), try operands.output())
       for region in 0..<y.rows(of: channels * op.size[0] * op.size[1]) {
@@ -203,17 +203,18 @@ enum RearrangingKernels {
           throw LigatureError(.numeric, "region \(region) is of image \(image), but there are \(images)")
         }
         func edge(_ index: Int) throws -> Int {
-          guard let edge = Int(exactly: (regions[region * 5 + index] * scale).rounded()), abs(edge) < 1 << 40 else {
+          guard let edge = Int(exactly: (Float(regions[region * 5 + index]) * scale).rounded()), abs(edge) < 1 << 40
+          else {
             throw LigatureError(.numeric, "region \(region) has the edge \(regions[region * 5 + index])")
           }
           return edge
         }
         let (left, top, right, bottom) = (try edge(1), try edge(2), try edge(3), try edge(4))
-        let (tall, wide) = (Double(max(bottom - top + 1, 1)), Double(max(right - left + 1, 1)))
-        func span(_ place: Int, _ count: Int, _ size: Double, _ start: Int, _ limit: Int) -> Range<Int> {
-          let step = size / Double(count)
-          let low = min(max(Int((Double(place) * step).rounded(.down)) + start, 0), limit)
-          let high = min(max(Int((Double(place + 1) * step).rounded(.up)) + start, 0), limit)
+        let (tall, wide) = (Float(max(bottom - top + 1, 1)), Float(max(right - left + 1, 1)))
+        func span(_ place: Int, _ count: Int, _ size: Float, _ start: Int, _ limit: Int) -> Range<Int> {
+          let step = size / Float(count)
+          let low = min(max(Int((Float(place) * step).rounded(.down)) + start, 0), limit)
+          let high = min(max(Int((Float(place + 1) * step).rounded(.up)) + start, 0), limit)
           return low..<max(low, high)
         }
         for channel in 0..<channels {

@@ -162,6 +162,14 @@ enum UnaryKernels {
 
   private static func prepareCast(_ op: Cast, _ context: KernelContext) throws -> Step {
     let (x, y) = (try context.input(0), try context.output())
+    if x.element.isNarrow || y.element.isNarrow {
+      // The second input of CastLike gives its type only.
+      let only = KernelContext(inputs: [x], outputs: [y], threads: context.threads, packed: context.packed)
+      return try .portable(only, saturates: op.saturates) { operands in
+        let (x, y) = (try operands.input(0), try operands.output())
+        for index in 0..<x.count { y[index] = x[index] }
+      }
+    }
     guard Set<ElementType>.movable.isSuperset(of: [x.element, y.element]) else { throw context.unsupportedTypes(op) }
     let (from, to) = (x.element.rawValue, y.element.rawValue)
     return Step { memory in

@@ -93,6 +93,7 @@ extension Set<ElementType> {
   package static let movable = numbers.union([.bool])
   /// What tensors hold: texts are moved about by their numbers.
   package static let held = movable.union([.string])
+  package static let narrow: Set = [.float8e4m3fn, .float8e4m3fnuz, .float8e5m2, .float8e5m2fnuz, .uint4, .int4]
 }
 
 extension InferenceContext {

@@ -32,10 +32,10 @@ public struct PreviewOptimizer: Operator {
     switch kind {
     case .adagrad:
       alpha = try attributes.float("decay_factor", default: 0)
-      (beta, epsilon) = (0, try attributes.float("epsilon", default: 0))
+      (beta, epsilon) = (0, try attributes.float("epsilon", default: 1e-6))
     case .adam:
       alpha = try attributes.float("alpha", default: 0.9)
-      (beta, epsilon) = (try attributes.float("beta", default: 0.999), try attributes.float("epsilon", default: 0))
+      (beta, epsilon) = (try attributes.float("beta", default: 0.999), try attributes.float("epsilon", default: 1e-6))
     case .momentum:
       alpha = try attributes.float("alpha", default: 0)
       (beta, epsilon) = (try attributes.float("beta", default: 0), 0)

@@ -42,7 +42,9 @@ public struct QuantizationGrid: Sendable, Hashable {
 
   /// Throws unless the scale (and zero point) fit x.
   func check(_ x: TensorType, scale: TensorType, zero: TensorType?) throws {
+    // One number, as a scalar or as a list of one, is the same.
     if let zero, let a = zero.shape, let b = scale.shape,
+      a.contains(where: { $0 != 1 }) || b.contains(where: { $0 != 1 }),
       zip(a, b).contains(where: { $0.value != nil && $1.value != nil && $0 != $1 })
         || a.count != b.count
     {
@@ -72,16 +74,20 @@ public struct QuantizationGrid: Sendable, Hashable {
   }
 }
 
-/// `QuantizeLinear`: q = saturate(round(x / scale) + zero point), rounding ties to even; x is float32.
+/// `QuantizeLinear`: q = saturate(round(x / scale) + zero point), rounding ties to even. Floats of 8 bits round by
+/// themselves.
 public struct QuantizeLinear: Operator {
   public static let names = [OperatorName("QuantizeLinear")]
   public var name: OperatorName { QuantizeLinear.names[0] }
   public let grid: QuantizationGrid
   /// `nil`: the zero point's type, or uint8.
   public let outputElement: ElementType?
+  /// What is too large for a float of 8 bits becomes its largest value.
+  public let saturates: Bool
 
   public init(name: OperatorName, attributes: Attributes) throws {
     grid = try QuantizationGrid(attributes)
+    saturates = try attributes.flag("saturate", default: true)
     let number = try attributes.int("output_dtype", default: 0)
     guard let element = Int32(exactly: number).flatMap(ElementType.init) else {
       throw LigatureError(.attribute, "output_dtype \(number) is no element type that Ligature knows")
@@ -94,14 +100,15 @@ public struct QuantizeLinear: Operator {
     var attributes = Attributes()
     grid.write(to: &attributes)
     if let outputElement { attributes.set("output_dtype", Int(outputElement.rawValue)) }
+    if !saturates { attributes.set("saturate", false) }
     return attributes
   }
 
   public func inferTypes(_ context: InferenceContext) throws -> [TensorType] {
     try context.expectInputs(2...3)
     let (x, scale, zero) = (try context.input(0), try context.input(1), context.optional(2))
-    try expect(x.element, in: [.float32], "x")
-    try expect(scale.element, in: [.float32], "the scale")
+    try expect(x.element, in: [.float32, .float16, .bfloat16, .int32], "x")
+    try expect(scale.element, in: [.float32, .float16, .bfloat16, .int32], "the scale")
     try grid.check(x, scale: scale, zero: zero)
     guard let zero, zero.element != .undefined else { return [TensorType(outputElement ?? .uint8, x.shape)] }
     try expect(zero.element, in: .quantized, "the zero point")
@@ -114,7 +121,7 @@ public struct QuantizeLinear: Operator {
   public func cost(_ context: InferenceContext, outputs: [TensorType]) -> Cost { context.elementwiseCost(outputs) }
 }
 
-/// `DequantizeLinear`: x = (q - zero point) * scale, in float32.
+/// `DequantizeLinear`: x = (q - zero point) * scale, in the scale's type.
 public struct DequantizeLinear: Operator {
   public static let names = [OperatorName("DequantizeLinear")]
   public var name: OperatorName { DequantizeLinear.names[0] }
@@ -132,10 +139,10 @@ public struct DequantizeLinear: Operator {
     try context.expectInputs(2...3)
     let (q, scale, zero) = (try context.input(0), try context.input(1), context.optional(2))
     try expect(q.element, in: Set.quantized.union([.int32]), "the input")
-    try expect(scale.element, in: [.float32], "the scale")
+    try expect(scale.element, in: [.float32, .float16, .bfloat16], "the scale")
     if let zero { _ = try sharedElement([q, zero]) }
     try grid.check(q, scale: scale, zero: zero)
-    return [TensorType(.float32, q.shape)]
+    return [TensorType(scale.element, q.shape)]
   }
 
   public func cost(_ context: InferenceContext, outputs: [TensorType]) -> Cost { context.elementwiseCost(outputs) }
@@ -143,5 +150,5 @@ public struct DequantizeLinear: Operator {
 
 extension Set<ElementType> {
   /// What QuantizeLinear makes.
-  package static let quantized: Set = [.int8, .uint8, .int16, .uint16]
+  package static let quantized = Set<ElementType>([.int8, .uint8, .int16, .uint16]).union(Set.narrow)
 }

@@ -204,38 +204,45 @@ public struct Cast: Operator {
   /// `.undefined` for `CastLike`.
   public let target: ElementType
   public var isLike: Bool { target == .undefined }
+  /// What is too large for a float of 8 bits becomes its largest value.
+  public let saturates: Bool
 
   public static let names = [OperatorName("Cast"), OperatorName("CastLike")]
   public var name: OperatorName { Cast.names[isLike ? 1 : 0] }
 
-  public init(to target: ElementType) { self.target = target }
+  public init(to target: ElementType, saturates: Bool = true) {
+    self.target = target
+    self.saturates = saturates
+  }
 
   public init(name: OperatorName, attributes: Attributes) throws {
+    let saturates = try attributes.flag("saturate", default: true)
     guard name.type == "Cast" else {
-      self.init(to: .undefined)
+      self.init(to: .undefined, saturates: saturates)
       return
     }
     let code = try attributes.int("to")
     guard let raw = Int32(exactly: code), let target = ElementType(rawValue: raw),
-      Set<ElementType>.held.contains(target)
+      Set<ElementType>.held.union(Set.narrow).contains(target)
     else {
       throw LigatureError(.attribute, "attribute 'to' is \(code), which is no element type that Ligature converts to")
     }
-    self.init(to: target)
+    self.init(to: target, saturates: saturates)
   }
 
   public var attributes: Attributes {
     var result = Attributes()
     if !isLike { result.set("to", Int(target.rawValue)) }
+    if !saturates { result.set("saturate", false) }
     return result
   }
 
   public func inferTypes(_ context: InferenceContext) throws -> [TensorType] {
     try context.expectInputs(isLike ? 2...2 : 1...1)
     let input = try context.input(0)
-    try expect(input.element, in: .held, "the input")
+    try expect(input.element, in: .held.union(Set.narrow), "the input")
     let element = isLike ? try context.input(1).element : target
-    try expect(element, in: .held, "the target type")
+    try expect(element, in: .held.union(Set.narrow), "the target type")
     return [TensorType(element, input.shape)]
   }
 

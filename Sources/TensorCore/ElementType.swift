@@ -17,12 +17,21 @@ public enum ElementType: Int32, Sendable, Hashable, CaseIterable {
   case complex64 = 14
   case complex128 = 15
   case bfloat16 = 16
+  // Of 8 and 4 bits, for storage: they are converted to and from, and quantised to.
+  case float8e4m3fn = 17
+  case float8e4m3fnuz = 18
+  case float8e5m2 = 19
+  case float8e5m2fnuz = 20
+  /// One a byte in memory; two a byte in files.
+  case uint4 = 21
+  case int4 = 22
 
   /// Bytes that one scalar takes in memory; 0 for `.undefined` and `.string`, which have no flat layout.
   public var byteSize: Int {
     switch self {
     case .undefined, .string: 0
     case .uint8, .int8, .bool: 1
+    case .float8e4m3fn, .float8e4m3fnuz, .float8e5m2, .float8e5m2fnuz, .uint4, .int4: 1
     case .uint16, .int16, .float16, .bfloat16: 2
     case .float32, .int32, .uint32: 4
     case .int64, .float64, .uint64, .complex64: 8
@@ -36,6 +45,12 @@ public enum ElementType: Int32, Sendable, Hashable, CaseIterable {
     default: false
     }
   }
+
+  /// Floats of 8 bits and integers of 4, which nothing computes with.
+  public var isNarrow: Bool { rawValue >= ElementType.float8e4m3fn.rawValue }
+
+  /// Two elements share a byte of a file.
+  public var isPackedInFiles: Bool { self == .uint4 || self == .int4 }
 
   public var isInteger: Bool {
     switch self {
@@ -59,6 +74,12 @@ extension ElementType: CustomStringConvertible {
     case .int64: "int64"
     case .string: "string"
     case .bool: "bool"
+    case .float8e4m3fn: "float8e4m3fn"
+    case .float8e4m3fnuz: "float8e4m3fnuz"
+    case .float8e5m2: "float8e5m2"
+    case .float8e5m2fnuz: "float8e5m2fnuz"
+    case .uint4: "uint4"
+    case .int4: "int4"
     case .float16: "float16"
     case .float64: "float64"
     case .uint32: "uint32"

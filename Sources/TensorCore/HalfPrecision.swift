@@ -36,3 +36,17 @@ public func bfloatFromFloat(_ value: Float) -> UInt16 {
   if value.isNaN { return UInt16(bits >> 16) | 0x40 }
   return UInt16((bits + 0x7FFF + ((bits >> 16) & 1)) >> 16)
 }
+
+/// The value of an 8-bit float; `element` is one of the four types.
+package func floatFromFloat8(_ code: UInt8, _ element: ElementType) -> Float {
+  let isWide = element == .float8e5m2 || element == .float8e5m2fnuz
+  let hasUnsignedZero = element == .float8e4m3fnuz || element == .float8e5m2fnuz
+  let (bits, magnitude) = (isWide ? 2 : 3, Int(code & 0x7F))
+  if hasUnsignedZero ? code == 0x80 : magnitude > (isWide ? 0x7C : 0x7E) { return .nan }
+  let sign: Float = code & 0x80 == 0 ? 1 : -1
+  if isWide, !hasUnsignedZero, magnitude == 0x7C { return sign * .infinity }
+  let bias = (isWide ? 15 : 7) + (hasUnsignedZero ? 1 : 0)
+  let (exponent, fraction) = (magnitude >> bits, Float(magnitude & ((1 << bits) - 1)))
+  guard exponent > 0 else { return sign * Float(sign: .plus, exponent: 1 - bias - bits, significand: fraction) }
+  return sign * Float(sign: .plus, exponent: exponent - bias - bits, significand: fraction + Float(1 << bits))
+}

@@ -127,6 +127,10 @@ extension Tensor {
     case .int16: return try scalars(as: Int16.self).map(Int.init)
     case .int8: return try scalars(as: Int8.self).map(Int.init)
     case .uint8: return try scalars(as: UInt8.self).map(Int.init)
+    case .uint4, .int4:
+      return unsafe withUnsafeBytes { bytes in
+        unsafe bytes.map { element == .int4 ? Int(Int8(bitPattern: $0)) : Int($0) }
+      }
     case .uint16: return try scalars(as: UInt16.self).map(Int.init)
     case .uint32: return try scalars(as: UInt32.self).map(Int.init)
     case .bool: return try scalars(as: Bool.self).map { $0 ? 1 : 0 }
@@ -146,6 +150,8 @@ extension Tensor {
     case .float64: return try scalars(as: Double.self).map { Float($0) }
     case .float16: return bitPatterns().map(floatFromHalf)
     case .bfloat16: return bitPatterns().map { Float(bitPattern: UInt32($0) << 16) }
+    case .float8e4m3fn, .float8e4m3fnuz, .float8e5m2, .float8e5m2fnuz:
+      return unsafe withUnsafeBytes { bytes in unsafe bytes.map { floatFromFloat8($0, element) } }
     default: return try integers().map { Float($0) }
     }
   }

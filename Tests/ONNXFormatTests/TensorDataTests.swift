@@ -58,7 +58,8 @@ import Testing
           element, [1, count],
           filledBy: { bytes in
             for index in bytes.indices {
-              unsafe bytes[index] = element == .bool ? UInt8(index & 1) : UInt8(index & 0x3F)
+              unsafe bytes[index] =
+                element == .bool ? UInt8(index & 1) : UInt8(index & (element.isPackedInFiles ? 7 : 0x3F))
             }
           })
         let (name, read) = try decodeTensor(encodeTensor(tensor, name: "t"))

@@ -75,7 +75,7 @@ import Testing
     graph = try upgraded(ONNX.node("TopK", ["x"], ["y", "i"], ["k": .int(2)]), opset: 9)
     #expect(try graph.integers(#require(graph.node("TopK")), 1) == [2])
 
-    graph = try upgraded(ONNX.node("DFT", ["x"], ["y"]), opset: 17)
+    graph = try upgraded(ONNX.node("DFT", ["x"], ["y"]), opset: 17, shape: [2, 3, 1])
     #expect(try graph.integers(#require(graph.node("DFT")), 2) == [1])
   }
 

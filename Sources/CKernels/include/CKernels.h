@@ -24,6 +24,7 @@
 #include "machine.h"
 #include "matmul.h"
 #include "matmul_integer.h"
+#include "narrow.h"
 #include "norm.h"
 #include "optimizer.h"
 #include "packing.h"

@@ -138,7 +138,8 @@ extension BodyDecoder {
     case .uint32: return saturated(UInt32.self)
     case .int64: return saturated(Int64.self)
     case .uint64: return saturated(UInt64.self)
-    case .bool, .string, .complex64, .complex128:
+    case .bool, .string, .complex64, .complex128, .float8e4m3fn, .float8e4m3fnuz, .float8e5m2, .float8e5m2fnuz, .uint4,
+      .int4:
       throw LigatureError(.type, "a number cannot be turned into \(element)")
     }
   }

@@ -288,6 +288,9 @@ extension WireDecoder {
     let count = try Checked.elementCount(shape)
     if unsafe source.has_data_location != 0 && source.data_location.rawValue == 1 {
       let entries = unsafe entries(source.external_data, source.n_external_data)
+      guard !element.isPackedInFiles else {
+        throw LigatureError(.unsupported, "\(element) data in another file are not read; save the model in one file")
+      }
       guard let external else {
         throw LigatureError(.file, "its data is in another file; read the model from its folder, not from bytes")
       }
@@ -299,18 +302,39 @@ extension WireDecoder {
       return try Tensor(strings: strings.map { String(decoding: $0, as: UTF8.self) }, shape)
     }
     if let place = unsafe rawDataPlace(source) {
-      let needed = try Checked.byteCount(element, shape)
+      let needed = try bytesInFile(element, shape)
       guard place.count == needed else { throw mismatch(place.count, "bytes", element, shape) }
+      if element.isPackedInFiles {
+        let packed = try Tensor.view(.uint8, [needed], file, byteOffset: place.lowerBound)
+        return try unpacked(packed.scalars(), element, shape)
+      }
       return try Tensor.view(element, shape, file, byteOffset: place.lowerBound)
     }
     if unsafe source.has_raw_data != 0 {
       let raw = unsafe source.raw_data
-      guard unsafe raw.len == (try Checked.byteCount(element, shape)) else {
+      guard unsafe raw.len == (try bytesInFile(element, shape)) else {
         throw unsafe mismatch(raw.len, "bytes", element, shape)
       }
+      if element.isPackedInFiles { return try unpacked(unsafe bytes(raw), element, shape) }
       return try Tensor.view(element, shape, TensorStorage(copying: unsafe bytes(raw)), byteOffset: 0)
     }
     return try unsafe typedContent(source, element, shape, count: count)
+  }
+
+  private func bytesInFile(_ element: ElementType, _ shape: [Int]) throws -> Int {
+    let count = try Checked.byteCount(element, shape)
+    return element.isPackedInFiles ? count / 2 + count % 2 : count
+  }
+
+  /// Two numbers a byte, the first in its lower half.
+  private func unpacked(_ packed: [UInt8], _ element: ElementType, _ shape: [Int]) throws -> Tensor {
+    let count = try Checked.elementCount(shape)
+    guard packed.count == count / 2 + count % 2 else { throw mismatch(packed.count, "bytes", element, shape) }
+    let scalars = (0..<count).map { index -> UInt8 in
+      let half = packed[index / 2] >> (index % 2 == 0 ? 0 : 4) & 15
+      return element == .int4 && half > 7 ? half | 0xF0 : half
+    }
+    return try Tensor(element, shape, storage: Tensor(scalars, [count]).storage)
   }
 
   private func mismatch(_ found: Int, _ what: String, _ element: ElementType, _ shape: [Int]) -> LigatureError {
@@ -368,6 +392,12 @@ extension WireDecoder {
     case .float16, .bfloat16:
       let bits = try unsafe checked(source.int32_data, source.n_int32_data).map { UInt16(truncatingIfNeeded: $0) }
       return try reinterpreted(bits)
+    case .float8e4m3fn, .float8e4m3fnuz, .float8e5m2, .float8e5m2fnuz:
+      return try reinterpreted(
+        unsafe checked(source.int32_data, source.n_int32_data).map { UInt8(truncatingIfNeeded: $0) })
+    case .uint4, .int4:
+      let packed = unsafe list(source.int32_data, source.n_int32_data)
+      return try unpacked(packed.map { UInt8(truncatingIfNeeded: $0) }, element, shape)
     case .string, .undefined: throw LigatureError(.type, "\(element) tensors have no scalars")
     }
   }

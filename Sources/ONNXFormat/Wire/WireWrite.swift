@@ -354,6 +354,16 @@ extension WireEncoder {
     if tensor.element == .string {
       unsafe target.pointee.n_string_data = tensor.strings.count
       unsafe target.pointee.string_data = memory.list(tensor.strings.map { unsafe memory.bytes(Array($0.utf8)) })
+    } else if tensor.element.isPackedInFiles {
+      let packed = unsafe tensor.withUnsafeBytes { bytes in
+        stride(from: 0, to: bytes.count, by: 2).map { index -> Int32 in
+          let low = unsafe bytes[index] & 15
+          let high = unsafe index + 1 < bytes.count ? bytes[index + 1] & 15 : 0
+          return Int32(low | high << 4)
+        }
+      }
+      unsafe target.pointee.n_int32_data = packed.count
+      unsafe target.pointee.int32_data = memory.list(packed)
     } else if let place = externalPlace(tensor) {
       unsafe target.pointee.has_data_location = 1
       unsafe target.pointee.data_location = ONNX__TENSOR_PROTO__DATA_LOCATION__EXTERNAL

@@ -2,13 +2,15 @@ enum Outcome: String, Codable, Sendable {
   case passed
   /// A result that differs, or an error that is no refusal.
   case failed
+  /// Differs from what is recorded, which contradicts the standard and ONNX Runtime.
+  case disputed
   /// Refused by name, before anything was computed.
   case unsupported = "not supported"
   /// The process ended.
   case crashed
   case late = "took too long"
 
-  var isWrong: Bool { self != .passed && self != .unsupported }
+  var isWrong: Bool { self != .passed && self != .unsupported && self != .disputed }
 }
 
 struct CaseResult: Codable, Sendable {

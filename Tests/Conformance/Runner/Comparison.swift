@@ -7,14 +7,23 @@ struct Comparison {
   private(set) var problem: String?
   private(set) var isClose = true
 
-  /// Sequences and optionals by what is in them.
+  /// Only what does not depend on chance: element types and shapes.
+  mutating func add(random made: Datum, _ wanted: Datum, named name: String) {
+    guard case (.tensor(let a), .tensor(let b)) = (made, wanted) else { return fail("'\(name)' is no tensor") }
+    isClose = false
+    if a.element != b.element || a.shape != b.shape {
+      fail("'\(name)' is \(a.element)\(a.shape), not \(b.element)\(b.shape)")
+    }
+  }
+
   mutating func add(_ made: Datum, _ wanted: Datum, named name: String, _ item: ConformanceCase) throws {
     switch (made, wanted) {
     case (.tensor(let a), .tensor(let b)): try add(a, b, named: name, item)
-    case (.sequence(let a), .sequence(let b)) where a.count == b.count:
-      for (index, (x, y)) in zip(a, b).enumerated() { try add(x, y, named: "\(name).\(index)", item) }
+    case (.sequence(let a), .sequence(let b)):
+      guard a.count == b.count else { return fail("'\(name)' has \(a.count) elements, not \(b.count)") }
+      for (x, y) in zip(a, b) { try add(x, y, named: name, item) }
+    case (.optional(nil), .optional(nil)): return
     case (.optional(let a?), .optional(let b?)): try add(a, b, named: name, item)
-    case (.optional(nil), .optional(nil)): break
     default: fail("'\(name)' is \(made.summary), not \(wanted.summary)")
     }
   }
@@ -55,7 +64,8 @@ extension Tensor {
     switch element {
     case .float64: try scalars(as: Double.self)
     case .uint64: try scalars(as: UInt64.self).map(Double.init)
-    case .float32, .float16, .bfloat16: try floats().map(Double.init)
+    case .float32, .float16, .bfloat16, .float8e4m3fn, .float8e4m3fnuz, .float8e5m2, .float8e5m2fnuz:
+      try floats().map(Double.init)
     default: try integers().map(Double.init)
     }
   }

@@ -69,6 +69,29 @@ struct ConformanceCase: Sendable {
 }
 
 extension ConformanceCase {
+  /// Whether numbers are drawn: then only types and shapes can agree.
+  var isRandom: Bool {
+    subject.hasPrefix("Random") || subject.hasPrefix("Bernoulli") || subject.hasPrefix("Multinomial")
+      || name.hasPrefix("test_training_dropout")
+  }
+
+  /// Why the recorded outputs are not what the standard asks for. For all but the last two, ONNX Runtime 1.32 was run
+  /// and gives what we give.
+  var dispute: String? {
+    switch name {
+    case "test_resize_downsample_scales_linear_align_corners", "test_resize_downsample_scales_cubic_align_corners":
+      "was recorded with the fractional size that scale times size gives; ONNX Runtime aligns the corners that there are"
+    case "test_averagepool_3d_dilations_large_count_include_pad_is_1_ceil_mode_is_True":
+      "was recorded counting places beyond the padding; ONNX Runtime counts those of the padding only"
+    case let name where name.hasPrefix("test_qlinearmatmul_") && name.contains("int8") && !name.contains("uint8"):
+      "was recorded with results that wrap around; the standard and ONNX Runtime saturate them"
+    case let name where name.hasSuffix("FLOAT_to_BFLOAT16") || name.hasSuffix("FLOAT_to_BFLOAT16_expanded"):
+      "was recorded with fractions cut off; the standard rounds to nearest, ties to even"
+    case "test_adam_multiple": "was recorded with epsilon = 0.01, which the file does not say"
+    default: nil
+    }
+  }
+
   /// The operator that the case is about. Cases whose graph is a function's body are filed under the function.
   var subject: String {
     guard suite == "node" else { return suite }
