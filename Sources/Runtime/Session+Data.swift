@@ -72,10 +72,10 @@ extension Session {
       var carried: [(value: ValueID, tensor: Tensor)] = try plan.exits
         .filter { tail.known[$0.value] == nil && graph[$0.value].tensor == nil }
         .map { ($0.value, try plan.keep($0, entries: alive)) }
-      for (output, datum) in zip(graph[tail.node].outputs, try evaluate(tail, carried, others)) {
-        guard let output else { continue }
+      let results = try evaluate(tail, carried, others)
+      observer?.didRun(nil, of: tail.node, Cost(), output: results.first?.flatTensor?.shape ?? [])
+      for case (let output?, let datum) in zip(graph[tail.node].outputs, results) {
         if let tensor = datum.flatTensor { carried.append((output, tensor)) } else { others[output] = datum }
-        observer?.didRun(nil, of: tail.node, Cost(), output: datum.flatTensor?.shape ?? [])
       }
       others = others.filter { lastUse[$0.key] ?? .max >= tail.rest.startIndex }
       let (values, entries) = (carried.map(\.value), carried.map(\.tensor))

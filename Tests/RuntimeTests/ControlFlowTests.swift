@@ -257,7 +257,7 @@ private func error(_ body: () throws -> Void) -> LigatureError? {
     for _ in 0..<20 {
       let inner = branch
       branch = try Body.branch(Body.list) { graph, x in
-        let total = try graph.append(Reduce(.sum, keepsAxes: false), [x], name: "total")
+        let total = try graph.append(Reduce(.sum, keepsDimensions: false), [x], name: "total")
         let zero = try graph.addConstant("zero", Tensor(scalar: Float(0)))
         let isPositive = try graph.append(Binary(.greater), [total, zero], name: "positive")
         let results = try graph.append(
