@@ -175,7 +175,9 @@ let package = Package(
       "TrainingTests",
       ["CKernels", "GraphIR", "ONNXFormat", "Operators", "Runtime", "TensorCore", "TestSupport", "Training"]),
     tests("ONNXFormatTests", ["ONNXFormat", "GraphIR", "Operators", "TensorCore"]),
-    tests("PassesTests", ["GraphIR", "ONNXFormat", "Operators", "Passes", "Runtime", "TensorCore", "TestSupport"]),
+    tests(
+      "PassesTests",
+      ["GraphIR", "Measuring", "ONNXFormat", "Operators", "Passes", "Runtime", "TensorCore", "TestSupport"]),
     tests("TensorFilesTests", ["TensorCore", "TensorFiles"]),
     tests("PyTorchCheckpointTests", ["PyTorchCheckpoint", "TensorCore", "TensorFiles"]),
     tests(

@@ -11,14 +11,16 @@ struct Attempt: Sendable, CustomStringConvertible {
   var outputs = 1
   var why: String
 
-  init(
-    _ op: String, _ inputs: [Tensor?], _ attributes: [String: Attribute] = [:], outputs: Int = 1, _ why: String
-  ) {
+  init(_ op: String, _ inputs: [Tensor?], _ attributes: [String: Attribute], outputs: Int = 1, _ why: String) {
     self.op = op
     self.inputs = inputs
     self.attributes = attributes
     self.outputs = outputs
     self.why = why
+  }
+
+  init(_ op: String, _ inputs: [Tensor?], outputs: Int = 1, _ why: String) {
+    self.init(op, inputs, [:], outputs: outputs, why)
   }
 
   var description: String { "\(op): \(why)" }
