@@ -166,7 +166,7 @@ import Testing
         Attempt("AveragePool", [x], ["kernel_shape": shape, name: pair], "\(name) of \(size)"),
       ]
     }
-    attempts += [
+    attempts += try [
       Attempt("Conv", [x, w], ["group": .int(size)], "\(size) groups"),
       Attempt("ConvTranspose", [x, w], ["group": .int(size)], "\(size) groups"),
       Attempt("ConvInteger", [bytes, kernel], ["group": .int(size)], "\(size) groups"),

@@ -20,7 +20,7 @@ import Testing
     var attempts = unary.map { Attempt($0, [x], "\(shape)") }
     for axis in 0..<4 {
       let at: [String: Attribute] = ["axis": .int(Int64(axis))]
-      attempts += [
+      attempts += try [
         Attempt("Softmax", [x], at, "\(shape)"), Attempt("ArgMax", [x], at, "\(shape)"),
         Attempt("Concat", [x, x], at, "\(shape)"), Attempt("Split", [x], at, outputs: 2, "\(shape)"),
         Attempt("Gather", [x, zero], at, "\(shape)"), Attempt("Gather", [x, ints([])], at, "\(shape)"),
@@ -31,7 +31,7 @@ import Testing
       ]
     }
     let windows: [String: Attribute] = ["kernel_shape": .ints([2, 2]), "pads": .ints([1, 1, 1, 1])]
-    attempts += [
+    attempts += try [
       Attempt("Conv", [x, floats([3, 2, 3, 3])], ["pads": .ints([1, 1, 1, 1])], "\(shape)"),
       Attempt("Conv", [x, floats([3, 2, 1, 1])], "\(shape)"), Attempt("Conv", [x, floats([0, 2, 1, 1])], "\(shape)"),
       Attempt("ConvTranspose", [x, floats([2, 3, 3, 3])], "\(shape)"),
