@@ -1,10 +1,13 @@
 # make read   shows what Ligature does: reads the text of a picture
 # make test   runs all tests
 # make neon   compares the kernels of all instruction sets, NEON under qemu, with their scalar twins
+# make fuzz SECONDS=60   throws damaged and wild files at the readers and the runtime, coverage-guided, so long each
+# make differential GRAPHS=1000   compares random graphs with ONNX Runtime, prepared with as they are, 1 thread with 2
+# make sanitize   runs tests with the address and undefined-behaviour sanitizers, then with the thread sanitizer
 # make release   the program without debugging symbols, its size, and the libraries that it needs
 # make measure   measures against ONNX Runtime and OpenVINO on this machine, which should do nothing else meanwhile
 # make conformance   runs ONNX's own test data and writes Tests/Conformance/README.md
-.PHONY: read test neon release measure conformance build packages models test-models venv format fixtures schema clean
+.PHONY: read test neon fuzz differential sanitize release measure conformance build packages models test-models venv format fixtures schema clean
 
 SWIFT_FLAGS := -c release --explicit-target-dependency-import-check error
 LIGATURE := .build/release/ligature
@@ -34,6 +37,37 @@ neon:
 # Models that only tests run.
 test-models: build
 	@Models/fetch --raw --ddddocr
+
+# Undefined behaviour is looked for in C; Swift traps anyway.
+UNDEFINED := -Xcc -fsanitize=undefined -Xcc -fno-sanitize-recover=undefined -Xcc -fno-sanitize=function
+
+# Swift and C with counters on their branches and the address sanitizer, in a folder of its own.
+SECONDS := 60
+FUZZ_TARGETS := model checkpoint image graph operators
+FUZZER := $(firstword $(wildcard $(dir $(shell which swiftc))../lib/clang/*/lib/linux/libclang_rt.fuzzer_no_main-$(shell uname -m).a))
+FUZZ_FLAGS := -c release --scratch-path .build/fuzz --sanitize address --product fuzz -Xswiftc \
+  -sanitize-coverage=edge,inline-8bit-counters,pc-table,trace-cmp,indirect-calls -Xcc -fsanitize=fuzzer-no-link $(UNDEFINED)
+
+fuzz: packages
+	LIGATURE_FUZZER=$(FUZZER) swift build $(FUZZ_FLAGS)
+	@for target in $(FUZZ_TARGETS); do Tests/Fuzzing/run $$target $(SECONDS) || exit 1; done
+
+GRAPHS := 1000
+differential: packages venv
+	swift build $(SWIFT_FLAGS) --build-tests
+	LIGATURE_GRAPHS=$(GRAPHS) swift test $(SWIFT_FLAGS) --skip-build --no-parallel --filter DifferentialTests
+
+# What Swift keeps for ever is no leak.
+SANITIZED := KernelTests|OperatorTests|RuntimeTests|FusionTests|HostileTests|ONNXFormatTests|ImagingTests|PyTorchCheckpointTests
+THREADED := KernelTests|RuntimeTests|TrainingTests|PrefetcherTests
+
+sanitize: packages
+	swift build -c release --scratch-path .build/sanitize-address --sanitize address $(UNDEFINED) --build-tests
+	ASAN_OPTIONS=detect_leaks=0:allocator_may_return_null=1 swift test -c release \
+	  --scratch-path .build/sanitize-address --sanitize address --skip-build --no-parallel --filter '$(SANITIZED)'
+	swift build -c release --scratch-path .build/sanitize-thread --sanitize thread --build-tests
+	TSAN_OPTIONS=halt_on_error=1 swift test -c release \
+	  --scratch-path .build/sanitize-thread --sanitize thread --skip-build --no-parallel --filter '$(THREADED)'
 
 # Dead code is left out by --gc-sections, which the package manager passes in release builds.
 release: packages

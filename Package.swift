@@ -48,6 +48,16 @@ let pangoHeaders = [
   "/usr/lib/x86_64-linux-gnu/glib-2.0/include", "/usr/lib/aarch64-linux-gnu/glib-2.0/include",
 ]
 
+/// Only `make fuzz` builds this: it says where the fuzzer's runtime is.
+let fuzzer: [Target] =
+  Context.environment["LIGATURE_FUZZER"].map { runtime in
+    [
+      .executableTarget(
+        name: "fuzz", dependencies: ["FuzzTargets"], path: "Tests/Fuzzing/Driver", swiftSettings: swiftSettings,
+        linkerSettings: [.unsafeFlags(["-Xlinker", runtime])])
+    ]
+  } ?? []
+
 let package = Package(
   name: "ligature",
   products: [],
@@ -145,6 +155,13 @@ let package = Package(
       "TestSupport", path: "Tests/TestSupport/TestSupport",
       ["Autodiff", "CKernels", "GraphIR", "Operators", "Runtime", "TensorCore"]),
     .target(name: "CAllocationCounter", path: "Tests/TestSupport/CAllocationCounter"),
+    module(
+      "FuzzTargets", path: "Tests/Fuzzing/Targets",
+      [
+        "GraphIR", "Imaging", "Kernels", "ONNXFormat", "Operators", "PyTorchCheckpoint", "Runtime", "TensorCore",
+        "TensorFiles",
+      ]),
+    tests("HostileTests", ["FuzzTargets", "GraphIR", "Operators", "Runtime", "TensorCore"]),
     tests("OperatorTests", ["CKernels", "GraphIR", "Operators", "Runtime", "TensorCore", "TestSupport"]),
     tests("FusionTests", ["CKernels", "GraphIR", "Operators", "Passes", "Runtime", "TensorCore", "TestSupport"]),
     tests("KernelTests", ["CKernels", "COpenBLAS", "TensorCore", "TestSupport"]),
@@ -158,7 +175,9 @@ let package = Package(
       "TrainingTests",
       ["CKernels", "GraphIR", "ONNXFormat", "Operators", "Runtime", "TensorCore", "TestSupport", "Training"]),
     tests("ONNXFormatTests", ["ONNXFormat", "GraphIR", "Operators", "TensorCore"]),
-    tests("PassesTests", ["GraphIR", "ONNXFormat", "Operators", "Passes", "Runtime", "TensorCore", "TestSupport"]),
+    tests(
+      "PassesTests",
+      ["GraphIR", "Measuring", "ONNXFormat", "Operators", "Passes", "Runtime", "TensorCore", "TestSupport"]),
     tests("TensorFilesTests", ["TensorCore", "TensorFiles"]),
     tests("PyTorchCheckpointTests", ["PyTorchCheckpoint", "TensorCore", "TensorFiles"]),
     tests(
@@ -181,7 +200,7 @@ let package = Package(
         "TensorFiles", "TestSupport",
       ]),
     tests("ProgramTests", ["GraphIR", "Imaging", "ONNXFormat", "Operators", "TensorCore", "TensorFiles", "ligature"]),
-  ],
+  ] + fuzzer,
   cLanguageStandard: .c11,
   cxxLanguageStandard: .cxx17
 )

@@ -98,8 +98,9 @@ enum SelectionKernels {
     var kept = [Int](repeating: 0, count: min(max(limit, 0), count))
     var workspace = [UInt8](repeating: 0, count: lig_nms_workspace(count) + 64)
     let (allBoxes, allScores) = (try boxes.scalars(as: Float.self), try scores.scalars(as: Float.self))
-    for image in 0..<images {
-      for kind in 0..<classes where !kept.isEmpty {
+    // Without boxes there may be any number of images and classes.
+    for image in 0..<(kept.isEmpty ? 0 : images) {
+      for kind in 0..<classes {
         let found = unsafe allBoxes.withUnsafeBufferPointer { boxes in
           unsafe allScores.withUnsafeBufferPointer { scores in
             unsafe workspace.withUnsafeMutableBytes { space in

@@ -1,8 +1,8 @@
-import Foundation
+package import Foundation
 import TensorCore
 
 /// An engine in a process of its own, spoken to line by line. It ends with its last reference.
-final class EngineProcess {
+package final class EngineProcess {
   private let name: String
   private let process = Process()
   private let questions = Pipe()
@@ -11,7 +11,7 @@ final class EngineProcess {
   private var buffer: [UInt8] = []
 
   /// - Parameter folder: where what it says on standard error is kept.
-  init(_ name: String, _ command: [String], folder: URL) throws {
+  package init(_ name: String, _ command: [String], folder: URL) throws {
     self.name = name
     errors = folder.appending(path: "\(name)-\(UUID().uuidString).log")
     guard let program = command.first else { throw LigatureError(.usage, "no program runs \(name)") }
@@ -40,7 +40,7 @@ final class EngineProcess {
   ///
   /// - Throws: `.file` when the engine ended, is silent for longer than `seconds`, or speaks of something else;
   ///   `.unsupported` with its own words when it cannot do what it was told.
-  func ask(_ line: String, seconds: Int) throws -> EngineReply {
+  package func ask(_ line: String, seconds: Int) throws -> EngineReply {
     try? questions.fileHandleForWriting.write(contentsOf: Data((line + "\n").utf8))
     let answer = try readLine(seconds: seconds)
     guard let reply = try? JSONDecoder().decode(EngineReply.self, from: Data(answer)) else {

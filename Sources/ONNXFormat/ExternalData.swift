@@ -6,6 +6,7 @@ internal import TensorCore
 final class ExternalData {
   private let folder: String
   private var mapped: [String: TensorStorage] = [:]
+  private static let mostFiles = 4096
 
   /// - Parameter folder: the folder of the model file.
   init(folder: String) { self.folder = folder.isEmpty ? "." : folder }
@@ -54,6 +55,11 @@ final class ExternalData {
     guard !location.isEmpty, !location.utf8.contains(0), parts.allSatisfy({ !$0.isEmpty && $0 != ".." }) else {
       throw LigatureError(
         .file, "external data '\(location)' lies outside the model's folder; only files inside it are read")
+    }
+    // Each takes one of the maps that the system grants a process; without them nothing else works either.
+    guard mapped.count < ExternalData.mostFiles else {
+      throw LigatureError(
+        .limit, "its tensors lie in more than \(ExternalData.mostFiles) files; write them to one")
     }
     let storage = try TensorStorage(mapping: try open(parts, location), name: location)
     mapped[location] = storage

@@ -9,9 +9,12 @@ package final class AtomicFile {
   private var descriptor: Int32
   private var hasName: Bool
 
-  /// Throws `.file` when nothing can be written there, or something other than a file has that name.
-  package init(_ path: String) throws {
-    let target = try AtomicFile.resolved(path)
+  /// - Parameter followingLinks: whether a symbolic link of that name is written through. Not for a name that nobody
+  ///   chose, such as that of external data: who may make links in the folder would choose what is overwritten.
+  ///   The link itself is replaced then.
+  /// - Throws: `.file` when nothing can be written there, or something other than a file has that name.
+  package init(_ path: String, followingLinks: Bool = true) throws {
+    let target = followingLinks ? try AtomicFile.resolved(path) : try AtomicFile.unresolved(path)
     self.path = target
     temporary = "\(target).\(getpid())-\(UInt32.random(in: .min ... .max)).partial"
     // Linux's O_TMPFILE, which C's header hides from Swift.
@@ -40,6 +43,16 @@ package final class AtomicFile {
     guard let real = unsafe realpath(path, nil) else { return path }
     defer { unsafe free(real) }
     return unsafe String(cString: real)
+  }
+
+  /// The name itself. Throws for what is there and neither a file nor a link.
+  private static func unresolved(_ path: String) throws -> String {
+    var status = stat()
+    guard unsafe lstat(path, &status) == 0 else { return path }
+    guard [S_IFREG, S_IFLNK].contains(status.st_mode & S_IFMT) else {
+      throw LigatureError(.file, "cannot write '\(path)': it is there and not a regular file; name another")
+    }
+    return path
   }
 
   private static func folder(of path: String) -> String {

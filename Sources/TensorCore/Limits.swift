@@ -1,7 +1,7 @@
 /// What a file from a stranger, and the graph in it, may cost at most. What would pass a limit ends in a `.limit` error.
 ///
 /// The defaults let every model, checkpoint and picture through that people use, and keep a small file from taking a
-/// machine. Raise one for a file that is trusted. `Sources/ONNXFormat/ThreatModel.md` says what each is good for.
+/// machine. Raise one for a file that is trusted. `Sources/ONNXFormat/ONNXFormat.docc/ThreatModel.md` says what each is good for.
 public struct Limits: Sendable, Equatable {
   /// Bytes that a file may take in memory beside the weights, which stay in it: the structure of a model, the object
   /// tree of a checkpoint, the file of a picture.

@@ -206,6 +206,73 @@ import Testing
     }
   }
 
+  /// A link, planted where the data will be written, is replaced, and what it leads to stays; so does the other name of
+  /// a file. A pipe is refused.
+  @Test func externalDataIsNotWrittenThroughLinks() throws {
+    let folder = try scratch()
+    defer { try? FileManager.default.removeItem(at: folder) }
+    var graph = Graph()
+    try graph.addOutput(graph.addConstant("w", Tensor((0..<1000).map(Float.init), [1000])))
+    let path = folder.appending(path: "m.onnx").path
+    let victim = folder.appending(path: "victim")
+    let options = WriteOptions(externalDataThreshold: 100)
+    for makesLink in [
+      { try FileManager.default.createSymbolicLink(atPath: path + ".data", withDestinationPath: victim.path) },
+      { try FileManager.default.linkItem(atPath: victim.path, toPath: path + ".data") },
+    ] {
+      try Data("precious".utf8).write(to: victim)
+      try? FileManager.default.removeItem(atPath: path + ".data")
+      try makesLink()
+      try Model(graph: graph).write(to: path, options: options)
+      #expect(try String(contentsOf: victim, encoding: .utf8) == "precious")
+      let read = try Model(contentsOf: path, operators: OperatorSet([])).graph
+      #expect(try read[read.outputs[0]].tensor?.floats().last == 999)
+    }
+    try FileManager.default.removeItem(atPath: path + ".data")
+    let made = unsafe mkfifo(path + ".data", 0o600)
+    #expect(made == 0)
+    let error = try #require(throws: LigatureError.self) { try Model(graph: graph).write(to: path, options: options) }
+    #expect(error.code == .file)
+  }
+
+  /// A hard link cannot be told from the file; it is read like any other, and never waits as a pipe would.
+  @Test func hardLinksAreFiles() throws {
+    let folder = try scratch()
+    defer { try? FileManager.default.removeItem(at: folder) }
+    try Data(floatBytes([5, 6, 7, 8])).write(to: folder.appending(path: "w.bin"))
+    try FileManager.default.linkItem(
+      at: folder.appending(path: "w.bin"), to: folder.appending(path: "again.bin"))
+    let path = folder.appending(path: "m.onnx")
+    try Data(external("again.bin")).write(to: path)
+    let graph = try Model(contentsOf: path.path, operators: OperatorSet([])).graph
+    #expect(try graph[graph.outputs[0]].tensor?.floats() == [5, 6, 7, 8])
+  }
+
+  /// Each file is a map of the process, of which there are not many.
+  @Test func manyExternalFilesAreRefused() throws {
+    let folder = try scratch()
+    defer { try? FileManager.default.removeItem(at: folder) }
+    try Data(floatBytes([1])).write(to: folder.appending(path: "w"))
+    let tensors = (0..<5000).map { number -> Proto in
+      let name = String(repeating: "./", count: number) + "w"
+      return ONNX.tensor("w\(number)", 1, [1]) { proto in
+        proto.message(
+          13,
+          Proto {
+            $0.text(1, "location")
+            $0.text(2, name)
+          })
+        proto.int(14, 1)
+      }
+    }
+    let path = folder.appending(path: "m.onnx")
+    try Data(ONNX.model(ONNX.graph([], outputs: [], constants: tensors), opset: 21)).write(to: path)
+    let error = try #require(throws: LigatureError.self) {
+      try Model(contentsOf: path.path, operators: OperatorSet([]))
+    }
+    #expect(error.code == .limit || error.code == .file, "\(error)")
+  }
+
   @Test func writingLeavesNothingHalf() throws {
     let folder = try scratch()
     defer { try? FileManager.default.removeItem(at: folder) }

@@ -35,7 +35,7 @@ extension Model {
       return try file.commit()
     }
     let dataName = (path as NSString).lastPathComponent + ".data"
-    let dataFile = try AtomicFile(path + ".data")
+    let dataFile = try AtomicFile(path + ".data", followingLinks: false)
     let data = ByteSink(file: dataFile)
     try WireEncoder.write(message, to: sink) { tensor in
       guard tensor.byteCount >= max(threshold, 1) else { return nil }
