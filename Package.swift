@@ -189,6 +189,9 @@ let package = Package(
     tests("MeasuringTests", ["GraphIR", "Kernels", "Measuring", "Operators", "Runtime", "TensorCore"]),
     tests("ImagingTests", ["Imaging", "TensorCore"]),
     tests("ArchitecturesTests", ["Architectures", "Imaging", "TensorCore", "TensorFiles"]),
+    tests(
+      "EngineTests",
+      ["Architectures", "CKernels", "GraphIR", "Kernels", "Operators", "Runtime", "TensorCore", "TestSupport"]),
     tests("NetworkTests", ["Architectures", "GraphIR", "TensorCore"]),
     tests("DatasetsTests", ["Architectures", "CLMDB", "Imaging", "TensorCore"]),
     tests("TrainingLoopTests", ["TensorCore", "TrainingLoop"]),

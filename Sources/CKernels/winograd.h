@@ -1,9 +1,11 @@
 // 3 x 3 convolution of stride 1 by Winograd's algorithm. F(2 x 2, 3 x 3): a tile of 4 x 4 inputs gives 2 x 2 outputs
 // with 16 multiplications where the definition takes 36; F(4 x 4, 3 x 3): 6 x 6 inputs give 4 x 4 outputs with 36
 // where the definition takes 144. Inputs, weights and products are transformed; between the transforms stand 16 or 36
-// matrix products over channels, one for each place of a tile. Rounding errors of F(2 x 2) are no larger than those of
-// the definition. F(4 x 4) evaluates its polynomials at 0, +-5/8, +-11/8 and infinity, which keeps errors at about
-// twice those of the definition; with the customary 0, +-1, +-2 they would be twice that. (Lavin and Gray, "Fast algorithms for convolutional neural networks", 2015.)
+// matrix products over channels, one for each place of a tile. Rounding errors of F(2 x 2) are about 1.5 times those
+// of the definition; F(4 x 4) evaluates its polynomials at 0, +-5/8, +-11/8 and infinity, which keeps them at about
+// three times (with the customary 0, +-1, +-2 they would be twice that). Over a whole network that does not show: what
+// is rounded between its layers outweighs it. (Lavin and Gray, "Fast algorithms for convolutional neural networks",
+// 2015.)
 #ifndef LIG_WINOGRAD_H
 #define LIG_WINOGRAD_H
 

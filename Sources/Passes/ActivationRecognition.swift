@@ -14,7 +14,12 @@ public struct ActivationRecognition: Pass {
     var notes: [PassNote] = []
     for id in graph.order where graph.contains(id) {
       guard let output = graph[id].outputs.first, let output, graph[output].type.element == .float32 else { continue }
-      guard let (op, x) = recognize(output, graph), graph[x].type.isCompatible(with: graph[output].type) else {
+      guard let (op, x) = recognize(output, graph) else {
+        if let reason = nearMiss(output, graph) { notes.append(PassNote(.rejected, node: graph[id].name, reason)) }
+        continue
+      }
+      guard graph[x].type.isCompatible(with: graph[output].type) else {
+        notes.append(PassNote(.rejected, node: graph[id].name, "its numbers change the shape of \(graph[x].name)"))
         continue
       }
       let node = graph[id].name
@@ -77,5 +82,55 @@ public struct ActivationRecognition: Pass {
     }
     guard let (gate, six) = graph.binaryWithScalar(value, .div), six == 6 else { return nil }
     return shiftedClip(gate, graph)
+  }
+
+  // ── What is nearly one ──────────────────────────────────────────────────────
+  private func nearMiss(_ output: ValueID, _ graph: Graph) -> String? {
+    if let (inner, divisor) = graph.binaryWithScalar(output, .div) {
+      if let parts = clippedSum(inner, graph) { return wrongNumbers(parts, divisor) }
+      guard let (_, inputs) = graph.binary(inner, .mul), let a = inputs[0], let b = inputs[1] else { return nil }
+      for (x, gate) in [(a, b), (b, a)] {
+        guard let parts = clippedSum(gate, graph) else { continue }
+        return wrongNumbers(parts, divisor) ?? (parts.x == x ? nil : "it clips something else than it multiplies by")
+      }
+      return nil
+    }
+    guard let (_, inputs) = graph.binary(output, .mul), let a = inputs[0], let b = inputs[1] else { return nil }
+    for (x, gate) in [(a, b), (b, a)] {
+      guard let id = graph.producer(of: gate), let op = graph[id].op as? Unary, let argument = graph[id].inputs[0]
+      else {
+        continue
+      }
+      // A gate that is as large as x: others are no activations, but scale channels.
+      let isGate = graph[gate].type.isSurelyEqual(to: graph[x].type)
+      switch op.function {
+      case .hardSigmoid where argument == x:
+        return "its HardSigmoid has alpha \(op.alpha) and beta \(op.beta), that of HardSwish 1/6 and 0.5"
+      case .sigmoid where isGate, .hardSigmoid where isGate:
+        return "\(op.name) is of something else than it is multiplied by"
+      default: continue
+      }
+    }
+    return nil
+  }
+
+  /// The parts of `clip(x + shift, low, high)`.
+  private func clippedSum(
+    _ value: ValueID, _ graph: Graph
+  ) -> (x: ValueID, shift: Float, low: Float, high: Float)? {
+    guard let (sum, low, high) = graph.clip(value), let (x, shift) = graph.binaryWithScalar(sum, .add) else {
+      return nil
+    }
+    return (x, shift, low, high)
+  }
+
+  private func wrongNumbers(
+    _ parts: (x: ValueID, shift: Float, low: Float, high: Float), _ divisor: Float
+  ) -> String? {
+    var wrong: [String] = []
+    if parts.shift != 3 { wrong.append("adds \(parts.shift), not 3") }
+    if parts.low != 0 || parts.high != 6 { wrong.append("clips to \(parts.low)...\(parts.high), not to 0...6") }
+    if divisor != 6 { wrong.append("divides by \(divisor), not by 6") }
+    return wrong.isEmpty ? nil : "it " + wrong.joined(separator: " and ")
   }
 }

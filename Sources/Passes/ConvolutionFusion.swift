@@ -43,7 +43,7 @@ public struct ConvolutionFusion: Pass {
     let node = graph[id]
     guard let output = node.outputs[0] else { return [] }
     let before = (node.op as? Conv)?.epilogue ?? (node.op as? ConvTranspose)?.epilogue ?? .none
-    let match = EpilogueMatch(after: id, output, before, graph)
+    let match = EpilogueMatch(after: id, output, before, addsResidual: node.op is Conv, graph)
     guard !match.absorbed.isEmpty else { return match.notes }
     let op: any Operator
     switch node.op {

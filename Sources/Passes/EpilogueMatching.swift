@@ -48,10 +48,17 @@ struct EpilogueMatch {
   /// The value that the last of them makes.
   private(set) var last: ValueID
 
-  /// - Parameter epilogue: what the node does to its result already.
-  init(after id: NodeID, _ output: ValueID, _ epilogue: Epilogue, _ graph: Graph) {
+  /// - Parameters:
+  ///   - epilogue: what the node does to its result already.
+  ///   - addsResidual: whether the node could add a term of its own size, which `ResidualMatch` looks for.
+  init(after id: NodeID, _ output: ValueID, _ epilogue: Epilogue, addsResidual: Bool, _ graph: Graph) {
     (self.epilogue, last) = (epilogue, output)
-    guard graph[output].type.element == .float32 else { return }
+    guard graph[output].type.element == .float32 else {
+      for user in graph.uses(of: output) where graph.fusedActivation(graph[user]) != nil {
+        reject(user, "\(graph[id].name) computes in \(graph[output].type.element), not in float32", graph)
+      }
+      return
+    }
     while let next = graph.soleUse(of: last), let result = graph[next].outputs[0] {
       let node = graph[next]
       if self.epilogue == .none, let activation = graph.fusedActivation(node) {
@@ -60,20 +67,69 @@ struct EpilogueMatch {
       } else if let (scale, shift) = graph.scaling(node, of: last) {
         let total = (scale: self.epilogue.scale * scale, shift: self.epilogue.shift * scale + shift)
         guard total.scale.isFinite, total.shift.isFinite else {
-          notes.append(PassNote(.rejected, node: node.name, "its number is not finite"))
+          reject(next, "its number is not finite", graph)
           return
         }
         (self.epilogue.scale, self.epilogue.shift) = total
         notes.append(PassNote(.changed, node: node.name, "\(node.op.name) by a number is done by \(graph[id].name)"))
       } else {
-        if self.epilogue != .none, graph.fusedActivation(node) != nil {
-          notes.append(
-            PassNote(.rejected, node: node.name, "\(graph[id].name) already applies an activation or a scale"))
-        }
+        if let reason = misfit(node, after: id, addsResidual, graph) { reject(next, reason, graph) }
         return
       }
       absorbed.append(next)
       last = result
+    }
+    rejectShared(addsResidual, graph)
+  }
+
+  private mutating func reject(_ id: NodeID, _ reason: String, _ graph: Graph) {
+    notes.append(PassNote(.rejected, node: graph[id].name, reason))
+  }
+
+  /// Why the only reader of the last value stays where it is; nil if it is nothing that could be fused anyway.
+  private func misfit(_ node: Node, after id: NodeID, _ addsResidual: Bool, _ graph: Graph) -> String? {
+    if let op = node.op as? Unary {
+      guard graph.fusedActivation(node) == nil else {
+        return "\(graph[id].name) already applies an activation or a scale"
+      }
+      let form = op.function == .swish ? "\(op.name) with alpha \(op.alpha)" : "\(op.name)"
+      return "no kernel applies \(form) while it writes its result"
+    }
+    if node.op is Clip {
+      return graph.clip(node) == nil
+        ? "its bounds are not constants" : "\(graph[id].name) already applies an activation or a scale"
+    }
+    guard let op = node.op as? Binary, [.add, .sub, .mul, .div].contains(op.function), node.inputs.count == 2,
+      node.inputs[0] != node.inputs[1], let other = node.inputs.first(where: { $0 != last }), let other
+    else { return nil }
+    if graph.scalar(other) != nil {
+      return op.function == .div ? "it divides a number by the result" : "it changes the shape"
+    }
+    // A term that comes first is what ResidualMatch has spoken about.
+    guard op.function == .add, epilogue == .none else {
+      if graph.constant(other) != nil { return "its operand is not one number" }
+      return op.function == .add ? "\(graph[id].name) applies an activation or a scale before it" : nil
+    }
+    return addsResidual ? nil : "\(graph[id].op.name) adds no other tensor"
+  }
+
+  /// Readers of the last value that would be fused if they were the only ones.
+  private mutating func rejectShared(_ addsResidual: Bool, _ graph: Graph) {
+    let users = graph.uses(of: last)
+    guard graph.isOutput(last) || users.count > 1 else { return }
+    let name = graph[last].name
+    let reason =
+      graph.isOutput(last) ? "\(name), which it reads, is an output, too" : "\(name), which it reads, is read by others"
+    for user in users {
+      let node = graph[user]
+      let isActivation = epilogue == .none && graph.fusedActivation(node) != nil
+      let isTerm =
+        epilogue == .none && addsResidual && (node.op as? Binary)?.function == .add
+        && node.inputs.allSatisfy { input in
+          input == last || graph.constant(input) != nil
+            || input.map { graph[$0].type.isSurelyEqual(to: graph[last].type) } ?? false
+        }
+      if isActivation || isTerm || graph.scaling(node, of: last) != nil { reject(user, reason, graph) }
     }
   }
 

@@ -25,7 +25,7 @@ public struct MatMulFusion: Pass {
       if product.residual == nil, product.op.epilogue == .none {
         notes += try fuseResidual(&product, &graph)
       }
-      let match = EpilogueMatch(after: id, product.output, product.op.epilogue, graph)
+      let match = EpilogueMatch(after: id, product.output, product.op.epilogue, addsResidual: true, graph)
       notes += match.notes
       guard !match.absorbed.isEmpty else { continue }
       product.op = product.op.with(match.epilogue)

@@ -13,6 +13,7 @@ public enum Pipelines {
         DeadCode(),
         ConvolutionFusion(),
         MatMulFusion(),
+        QKVMerging(),
         ElementwiseFusion(),
         DeadCode(),
       ])

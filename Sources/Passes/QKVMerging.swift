@@ -81,17 +81,10 @@ public struct QKVMerging: NodePass {
 
   private func merge(_ group: [Projection], _ id: NodeID, _ attention: FusedAttention, _ graph: inout Graph) throws {
     let first = group[0]
-    let (depth, columns) = (first.weights.shape[0], first.weights.shape[1])
-    let parts = try group.map { try $0.weights.floats() }
-    var weights: [Float] = []
-    weights.reserveCapacity(depth * columns * group.count)
-    for row in 0..<depth {
-      for part in parts { weights += part[row * columns..<(row + 1) * columns] }
-    }
     let base = graph[first.reshape].name + ".merged"
     var inputs: [ValueID?] = [
       first.x,
-      try graph.addConstant(graph.freshName(base + ".weights"), Tensor(weights, [depth, columns * group.count])),
+      try graph.addConstant(graph.freshName(base + ".weights"), sideBySide(group.map(\.weights))),
     ]
     if first.bias != nil {
       let bias = try group.flatMap { try $0.bias?.floats() ?? [] }
@@ -113,5 +106,21 @@ public struct QKVMerging: NodePass {
     let op = try FusedAttention(
       scale: attention.scale, query: layouts[0], key: layouts[1], value: layouts[2], result: attention.result)
     try graph.update(id, op: op, inputs: operands)
+  }
+
+  /// Matrices of the same size as one of as many rows.
+  private func sideBySide(_ parts: [Tensor]) throws -> Tensor {
+    let (rows, rowBytes) = (parts[0].shape[0], 4 * parts[0].shape[1])
+    return try unsafe Tensor(.float32, [rows, parts[0].shape[1] * parts.count]) { bytes in
+      for (index, part) in parts.enumerated() {
+        unsafe part.withUnsafeBytes { from in
+          for row in 0..<rows {
+            let to = unsafe UnsafeMutableRawBufferPointer(rebasing: bytes[((row * parts.count + index) * rowBytes)...])
+            unsafe to.copyMemory(
+              from: UnsafeRawBufferPointer(rebasing: from[(row * rowBytes)..<((row + 1) * rowBytes)]))
+          }
+        }
+      }
+    }
   }
 }

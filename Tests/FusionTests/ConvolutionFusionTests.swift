@@ -90,6 +90,45 @@ import Testing
     #expect(rejects(try fuse(infinite, [ConvolutionFusion()]).notes, "not finite"))
   }
 
+  @Test("what is nearly fused is said, and why not") func nearMisses() throws {
+    func notes(_ build: (inout Sample, ValueID) throws -> Void) throws -> [PassNote] {
+      var sample = Sample()
+      let x = try sample.input([1, 8, 6, 6])
+      try build(&sample, convolution(&sample, x, 1))
+      return try fuse(sample, [ConvolutionFusion()]).notes
+    }
+    let shared = try notes { sample, y in
+      try sample.output(sample.binary(.mul, sample.unary(.relu, y), sample.unary(.exp, y)))
+    }
+    #expect(rejects(shared, "is read by others"))
+    #expect(shared.filter { $0.kind == .rejected }.count == 1, "Exp could not be fused anyway: \(shared)")
+    let shown = try notes { sample, y in
+      try sample.output(y)
+      try sample.output(sample.unary(.relu, y))
+    }
+    #expect(rejects(shown, "is an output, too"))
+    #expect(rejects(try notes { try $0.output($0.unary(.softplus, $1)) }, "no kernel applies Softplus"))
+    let swish = try notes { try $0.output($0.builder.append(Unary(.swish, alpha: 1.5), [$1])) }
+    #expect(rejects(swish, "alpha 1.5"))
+    #expect(rejects(try notes { try $0.output($0.binary(.mul, $1, $0.weights([8, 1, 1]))) }, "not one number"))
+    let inverse = try notes { try $0.output($0.binary(.div, $0.number(2), $0.unary(.sigmoid, $1))) }
+    #expect(rejects(inverse, "divides a number by"))
+    let late = try notes { try $0.output($0.binary(.add, $0.unary(.relu, $1), $0.input([1, 8, 6, 6]))) }
+    #expect(rejects(late, "an activation or a scale before it"))
+    let bounds = try notes { sample, y in
+      let low = try sample.input([])
+      try sample.output(sample.builder.append(Clip(), [y, low]))
+    }
+    #expect(rejects(bounds, "bounds are not constants"))
+
+    var transposed = Sample()
+    let x = try transposed.input([2, 8, 5, 7])
+    let y = try transposed.builder.append(
+      ConvTranspose(ConvolutionWindow(strides: [2, 2])), [x, transposed.weights([8, 4, 2, 2])])
+    try transposed.output(transposed.binary(.add, y, transposed.input([2, 4, 10, 14])))
+    #expect(rejects(try fuse(transposed, [ConvolutionFusion()]).notes, "adds no other tensor"))
+  }
+
   @Test("x + x * gate becomes x * (1 + gate), which the gate's convolution makes") func squeezeExcitation() throws {
     for isSwapped in [false, true] {
       var sample = Sample()

@@ -70,6 +70,26 @@ import Testing
     #expect(rejects(try fuse(wider, [MatMulFusion()]).notes, "changes the shape"))
   }
 
+  @Test("what is nearly fused is said, and why not") func nearMisses() throws {
+    func notes(_ build: (inout Sample, ValueID) throws -> Void) throws -> [PassNote] {
+      var sample = Sample()
+      let y = try product(&sample, [3, 6], columns: 5)
+      try build(&sample, y)
+      return try fuse(sample, [MatMulFusion()]).notes
+    }
+    let shared = try notes { sample, y in
+      try sample.output(sample.binary(.mul, sample.unary(.tanh, y), sample.unary(.exp, y)))
+    }
+    #expect(rejects(shared, "is read by others"))
+    let biases = try notes { sample, y in
+      try sample.output(sample.binary(.add, y, sample.weights([5])))
+      try sample.output(sample.binary(.add, y, sample.weights([5])))
+    }
+    #expect(rejects(biases, "is read by others"))
+    #expect(rejects(try notes { try $0.output($0.unary(.erf, $1)) }, "no kernel applies Erf"))
+    #expect(rejects(try notes { try $0.output($0.binary(.mul, $1, $0.weights([5]))) }, "not one number"))
+  }
+
   @Test("fused products survive export and import") func attributes() throws {
     let op = FusedMatMul(alpha: 0.5, transposesB: true, Epilogue(.geluTanh, scale: 2, shift: -1))
     let again = try FusedMatMul(name: op.name, attributes: op.attributes)

@@ -146,4 +146,53 @@ import Testing
       #expect(try fuse(sample, [ActivationRecognition()]).operators == ["Swish"])
     }
   }
+
+  /// `x · clip(x + shift, low, high) / divisor`, or that gate alone.
+  private func hardSwish(
+    _ shift: Double, _ low: Double, _ high: Double, _ divisor: Double, isGate: Bool = false
+  ) throws -> (operators: [String], notes: [PassNote]) {
+    var sample = Sample()
+    let x = try sample.input([3, 40])
+    let clip = try sample.builder.append(
+      Clip(), [sample.binary(.add, x, sample.number(shift)), sample.number(low), sample.number(high)])
+    let product = try isGate ? clip : sample.binary(.mul, x, clip)
+    try sample.output(sample.binary(.div, product, sample.number(divisor)))
+    return try fuse(sample, [ActivationRecognition()])
+  }
+
+  @Test("activations that are nearly spelled out stay, and why is said") func activationsRejected() throws {
+    #expect(try hardSwish(3, 0, 6, 6).operators == ["HardSwish"])
+    #expect(rejects(try hardSwish(2.5, 0, 6, 6).notes, "adds 2.5, not 3"))
+    #expect(rejects(try hardSwish(3, -1, 6, 6, isGate: true).notes, "clips to -1.0...6.0, not to 0...6"))
+    #expect(rejects(try hardSwish(3, 0, 6, 5).notes, "divides by 5.0, not by 6"))
+
+    var sample = Sample()
+    let (x, z) = (try sample.input([3, 8]), try sample.input([3, 8]))
+    let clip = try sample.builder.append(
+      Clip(), [sample.binary(.add, z, sample.number(3)), sample.number(0), sample.number(6)])
+    let product = try sample.binary(.mul, x, clip)
+    try sample.output(sample.binary(.div, product, sample.number(6)))
+    try sample.output(sample.binary(.mul, x, sample.unary(.sigmoid, z)))
+    let hard = try sample.builder.append(Unary(.hardSigmoid, alpha: 0.2, beta: 0.5), [x])
+    try sample.output(sample.binary(.mul, x, hard))
+    let (operators, notes) = try fuse(sample, [ActivationRecognition()])
+    #expect(!operators.contains("HardSwish") && !operators.contains("Swish"))
+    #expect(rejects(notes, "clips something else"))
+    #expect(rejects(notes, "Sigmoid is of something else"))
+    #expect(rejects(notes, "that of HardSwish 1/6 and 0.5"))
+
+    // The gate of a squeeze-and-excitation is no activation that went wrong.
+    var gate = Sample()
+    try gate.output(
+      gate.binary(.mul, gate.input([2, 8, 5, 5]), gate.unary(.sigmoid, gate.input([2, 8, 1, 1]))))
+    #expect(try fuse(gate, [ActivationRecognition()]).notes.isEmpty)
+
+    // (1, 40) · numbers of two axes is no longer of one.
+    var wider = Sample()
+    let v = try wider.input([40])
+    let sum = try wider.binary(.add, v, wider.number(3, shape: [1, 1]))
+    let clipped = try wider.builder.append(Clip(), [sum, wider.number(0), wider.number(6)])
+    try wider.output(wider.binary(.div, clipped, wider.number(6)))
+    #expect(rejects(try fuse(wider, [ActivationRecognition()]).notes, "change the shape"))
+  }
 }

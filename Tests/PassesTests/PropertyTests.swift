@@ -9,7 +9,7 @@ import Testing
 /// Random graphs go through every pass alone, and through the sequences stage by stage: they stay whole and compute
 /// the same, and no pass finds work for ever.
 @Suite struct PropertyTests {
-  static let seeds = Array(0..<160)
+  static let seeds = Array(0..<300)
   /// These leave nothing to do for a second run.
   static let settled: Set = [
     "identity-removal", "shape-folding", "constant-folding", "branch-folding", "weight-sharing", "common-subexpressions", "view-merging",
@@ -58,6 +58,27 @@ import Testing
       }
       #expect(graph.nodeCount <= random.graph.nodeCount)
     }
+  }
+
+  /// Otherwise the graphs above would prove nothing about these passes: each changes some graph and leaves another for
+  /// a reason.
+  @Test func theGraphsHoldWhatFusionsLookFor() throws {
+    var changed: Set<String> = []
+    var rejected: Set<String> = []
+    for seed in PropertyTests.seeds {
+      var graph = try RandomGraph(seed: UInt64(seed), steps: 20).graph
+      for report in try Pipelines.prepared(evaluate: evaluate).run(&graph) {
+        if report.changed { changed.insert(report.pass) }
+        if report.notes.contains(where: { $0.kind == .rejected }) { rejected.insert(report.pass) }
+      }
+    }
+    let all = Set(passes.map(\.name))
+    #expect(all.subtracting(changed) == [])
+    let choosy: Set = [
+      "activation-recognition", "gelu-recognition", "layer-normalization-recognition", "attention-fusion",
+      "convolution-fusion", "matmul-fusion", "squeeze-excitation", "elementwise-fusion",
+    ]
+    #expect(choosy.subtracting(rejected) == [])
   }
 
   /// What `--until` stops at is what the whole sequence had there.

@@ -9,7 +9,7 @@ final class RandomGraph {
   /// The same nodes for settled sizes, which tell what fits.
   private var concrete: [Graph]
   private let sizes: [[Int]]
-  private var random: SplitMix64
+  private(set) var random: SplitMix64
   /// Values of float32 to go on with.
   private var pool: [ValueID] = []
   private var names = 0
@@ -57,8 +57,8 @@ extension RandomGraph {
     return "\(base)\(names)"
   }
 
-  private func chance(_ one: Int) -> Bool { Int.random(in: 0..<one, using: &random) == 0 }
-  private func pick<T>(_ items: [T]) -> T { items[Int.random(in: 0..<items.count, using: &random)] }
+  func chance(_ one: Int) -> Bool { Int.random(in: 0..<one, using: &random) == 0 }
+  func pick<T>(_ items: [T]) -> T { items[Int.random(in: 0..<items.count, using: &random)] }
   private func number(_ range: ClosedRange<Float>) -> Float { Float.random(in: range, using: &random) }
 
   private func constant(_ tensor: Tensor) throws -> ValueID {
@@ -66,13 +66,13 @@ extension RandomGraph {
     for index in concrete.indices { _ = try concrete[index].addConstant(name, tensor) }
     return try graph.addConstant(name, tensor)
   }
-  private func constant(_ shape: [Int], _ range: ClosedRange<Float> = -1...1) throws -> ValueID {
+  func constant(_ shape: [Int], _ range: ClosedRange<Float> = -1...1) throws -> ValueID {
     try constant(Tensor((0..<Checked.elementCount(shape)).map { _ in number(range) }, shape))
   }
-  private func integers(_ values: [Int]) throws -> ValueID {
+  func integers(_ values: [Int]) throws -> ValueID {
     try constant(Tensor(values.map(Int64.init), [values.count]))
   }
-  private func scalar(_ value: Float) throws -> ValueID { try constant(Tensor(scalar: value)) }
+  func scalar(_ value: Float) throws -> ValueID { try constant(Tensor(scalar: value)) }
 
   private func append(_ op: any Operator, _ inputs: [ValueID?], outputs count: Int = 1) throws -> [ValueID] {
     let name = name(op.name.type)
@@ -80,10 +80,10 @@ extension RandomGraph {
     for index in concrete.indices { _ = try concrete[index].append(op, inputs, name: name, outputs: names) }
     return try graph.append(op, inputs, name: name, outputs: names).compactMap { $0 }
   }
-  private func node(_ op: any Operator, _ inputs: [ValueID?]) throws -> ValueID {
+  func node(_ op: any Operator, _ inputs: [ValueID?]) throws -> ValueID {
     try append(op, inputs)[0]
   }
-  private func node(
+  func node(
     _ type: String, _ inputs: [ValueID?], _ attributes: [String: Attribute] = [:]
   ) throws -> ValueID {
     guard let op = try OperatorSet.standard.decode(OperatorName(type), Attributes(attributes)) else {
@@ -92,10 +92,10 @@ extension RandomGraph {
     return try node(op, inputs)
   }
 
-  private func shapes(_ value: ValueID) -> [[Int]] { concrete.compactMap { $0[value].type.sizes } }
-  private func rank(_ value: ValueID) -> Int { shapes(value).first?.count ?? 0 }
+  func shapes(_ value: ValueID) -> [[Int]] { concrete.compactMap { $0[value].type.sizes } }
+  func rank(_ value: ValueID) -> Int { shapes(value).first?.count ?? 0 }
   /// Sizes that do not depend on the input; nil where they do.
-  private func fixed(_ value: ValueID) -> [Int?] {
+  func fixed(_ value: ValueID) -> [Int?] {
     let shapes = shapes(value)
     return (0..<rank(value)).map { axis in
       graph[value].type.shape?[axis].value == nil || Set(shapes.map { $0[axis] }).count > 1 ? nil : shapes[0][axis]
@@ -109,7 +109,7 @@ extension RandomGraph {
   private func add(_ value: ValueID) { if isUsable(value) { pool.append(value) } }
 
   /// Late values often, so that chains grow.
-  private func operand(_ isFit: (ValueID) -> Bool = { _ in true }) -> ValueID? {
+  func operand(_ isFit: (ValueID) -> Bool = { _ in true }) -> ValueID? {
     let fit = pool.filter(isFit)
     guard !fit.isEmpty else { return nil }
     return chance(3) ? pick(fit) : fit[fit.count - 1]
@@ -120,7 +120,7 @@ extension RandomGraph {
 extension RandomGraph {
   private func step() throws {
     guard let x = operand() else { return }
-    switch Int.random(in: 0..<20, using: &random) {
+    switch Int.random(in: 0..<23, using: &random) {
     case 0, 1: add(try unary(x))
     case 2: add(try spelledActivation(x))
     case 3, 4: try convolution()
@@ -134,6 +134,7 @@ extension RandomGraph {
     case 16: try reduction(x)
     case 17: try resize()
     case 18: try idle(x)
+    case 19, 20, 21: if let y = try module(x) { add(y) }
     default: try again()
     }
   }
