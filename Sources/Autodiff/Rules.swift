@@ -25,6 +25,9 @@ package enum GradientRules {
   private static let ofUpdates = "an update is made of gradients; the loss comes before it"
   private static let ofFusion = "it is made for inference; differentiate the graph that it was prepared from"
   private static let ofQuantization = "quantised numbers are not trained; train in float32 and quantise afterwards"
+  private static let ofControl = "a training step is one fixed graph; unroll the loop, or choose the branch before"
+  private static let ofContainers = "training is on tensors; use Concat, Split and Slice"
+  private static let ofInference = "no network here trains through it; compose it of operators that have rules"
   /// By operator type, why there is no rule and what to do. Operators of the domain `ligature` that are derivatives
   /// themselves are not listed: the second derivative is asked for by no training here.
   package static let reasons: [String: String] = [
@@ -43,10 +46,25 @@ package enum GradientRules {
     "QuantizeLinear": ofQuantization,
     "Range": "its sizes follow from values; add or multiply a constant range instead",
     "Unique": "which elements are equal changes in jumps; compute the loss before it",
+    "Adagrad": ofUpdates, "Momentum": ofUpdates,
+    "QLinearConv": ofQuantization, "QLinearMatMul": ofQuantization,
+    "If": ofControl, "Loop": ofControl, "Scan": ofControl, "SequenceMap": ofControl,
+    "ConcatFromSequence": ofContainers, "Optional": ofContainers, "OptionalGetElement": ofContainers,
+    "SequenceAt": ofContainers, "SequenceConstruct": ofContainers, "SequenceErase": ofContainers,
+    "SequenceInsert": ofContainers, "SplitToSequence": ofContainers,
+    "AffineGrid": ofInference, "ArrayFeatureExtractor": ofInference, "Binarizer": ofInference,
+    "CenterCropPad": ofInference, "Col2Im": ofInference, "DFT": ofInference, "Det": ofInference,
+    "GroupNormalization": ofInference, "Hardmax": ofInference, "LRN": ofInference, "LpNormalization": ofInference,
+    "MaxRoiPool": ofInference, "MaxUnpool": ofInference, "MeanVarianceNormalization": ofInference,
+    "NegativeLogLikelihoodLoss": ofInference, "ReverseSequence": ofInference, "STFT": ofInference,
+    "SoftmaxCrossEntropyLoss": ofInference, "TfIdfVectorizer": ofInference, "TreeEnsemble": ofInference,
   ]
   // Sources of constants, and results that are no floating-point numbers: nothing flows through them.
   package static let endsOfPaths: Set<String> = [
     "ArgMax", "ArgMin", "BitwiseNot", "Constant", "ConstantOfShape", "ConvInteger", "EyeLike", "IsInf", "IsNaN",
     "MatMulInteger", "Not", "Shape", "Size",
+    "Bernoulli", "BlackmanWindow", "HammingWindow", "HannWindow", "MelWeightMatrix", "Multinomial",
+    "OptionalHasElement", "RandomNormal", "RandomNormalLike", "RandomUniform", "RandomUniformLike", "SequenceEmpty",
+    "SequenceLength", "StringConcat", "StringNormalizer", "StringSplit",
   ]
 }
