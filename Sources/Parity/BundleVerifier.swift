@@ -28,22 +28,22 @@ public struct BundleVerifier {
   /// The checks of some sections, in their order; none where the bundle has no such record.
   public func checks(_ sections: Set<Check.Section>) throws -> [Check] {
     let ofOnePass: [Check.Section] = [.losses, .gradients, .statistics]
+    // Gradients jump at kinks: on which side of one a value lies is to follow from the network, not from rounding.
+    var exact = options
+    exact.precision = .accurate
     var checks: [Check] = []
     if sections.contains(.forward) {
       checks += try ForwardCheck(bundle: bundle, subject: subject, options: options).run()
     }
     if !sections.isDisjoint(with: ofOnePass) {
-      // Gradients jump at kinks: on which side of one a value lies is to follow from the network, not from rounding.
-      var options = options
-      options.precision = .accurate
-      checks += try LossCheck(bundle: bundle, subject: subject, options: options, tolerances: tolerances).run()
+      checks += try LossCheck(bundle: bundle, subject: subject, options: exact, tolerances: tolerances).run()
         .filter { sections.contains($0.section) }
     }
     if sections.contains(.lossCases) {
       checks += try LossCasesCheck(bundle: bundle, subject: subject, options: options).run()
     }
     if sections.contains(.steps) {
-      checks += try StepsCheck(bundle: bundle, subject: subject, options: options, tolerances: tolerances).run()
+      checks += try StepsCheck(bundle: bundle, subject: subject, options: exact, tolerances: tolerances).run()
     }
     for section in [Check.Section.targets, .post, .pipeline] where sections.contains(section) {
       checks += try subject.surroundings(section)
