@@ -102,7 +102,9 @@ private struct HalfPrecisionStep {
       let base = unsafe memory.workspace
       let table = unsafe base.bindMemory(to: UnsafeMutableRawPointer.self, capacity: slotCount)
       for slot in 0..<slotCount { unsafe table[slot] = base }
-      for operand in passed where operand.outside.deferred == nil { unsafe table[operand.slot] = memory.raw(operand.outside) }
+      for operand in passed where operand.outside.deferred == nil {
+        unsafe table[operand.slot] = memory.raw(operand.outside)
+      }
       for constant in constants {
         unsafe table[constant.slot] = UnsafeMutableRawPointer(mutating: constant.tensor.address)
       }

@@ -19,13 +19,15 @@ public struct TransposeAbsorption: NodePass {
     }
     var (inputs, flips, absorbed) = (node.inputs, [false, false], [String]())
     for place in 0..<2 {
-      guard let found = try graph.transposition(making: node.inputs[place]), found.order != Array(0..<found.order.count)
-      else { continue }
-      guard found.order == [1, 0] else {
-        return .rejected("\(graph[found.id].name) transposes more than a matrix")
+      // Behind one transposition there may be another.
+      while let found = try graph.transposition(making: inputs[place]), found.order != Array(0..<found.order.count) {
+        guard found.order == [1, 0] else {
+          return .rejected("\(graph[found.id].name) transposes more than a matrix")
+        }
+        inputs[place] = found.input
+        flips[place].toggle()
+        absorbed.append(graph[found.id].name)
       }
-      (inputs[place], flips[place]) = (found.input, true)
-      absorbed.append(graph[found.id].name)
     }
     guard !absorbed.isEmpty else { return .none }
     let types = inputs.prefix(2).compactMap { $0.map { graph[$0].type } }

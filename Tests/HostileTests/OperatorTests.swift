@@ -55,7 +55,8 @@ import Testing
         "RoiAlign", [floats([1, 1, 4, 4]), floats([1, 4]), ints([index])], "the number of a picture that is not there"),
     ])
     // Out of range means that no value is the hot one.
-    try expectValues([Attempt("OneHot", [ints([index]), ints([4]), floats([0, 1])], "an index that nothing fits")])
+    let offAndOn = try floats([0, 1] as [Float])
+    try expectValues([Attempt("OneHot", [ints([index]), ints([4]), offAndOn], "an index that nothing fits")])
     // ONNX cuts them to what is there.
     try expectValues([
       Attempt("Slice", [x, ints([index]), ints([2]), ints([0])], "a start anywhere"),
@@ -224,7 +225,8 @@ import Testing
       Attempt("DeformConv", [x, floats([1, 1, 2, 2]), floats([1, 8, 3, 3], value)], "offsets of \(value)"),
       Attempt("Cast", [floats([4], value)], ["to": .int(6)], "\(value) to int32"),
       Attempt("Cast", [floats([4], value)], ["to": .int(2)], "\(value) to uint8"),
-      Attempt("OneHot", [floats([value]), floats([3]), floats([0, 1])], "an index of \(value)"),
+      Attempt(
+        "OneHot", [floats([1], value), Tensor(scalar: Float(3)), floats([0, 1] as [Float])], "an index of \(value)"),
       Attempt("QuantizeLinear", [floats([4], value), floats([1], []), Tensor(scalar: UInt8(0))], "\(value)"),
       Attempt("QuantizeLinear", [floats([4]), floats([value], []), Tensor(scalar: UInt8(0))], "a scale of \(value)"),
       Attempt("DynamicQuantizeLinear", [floats([4], value)], outputs: 3, "\(value)"),
@@ -235,7 +237,7 @@ import Testing
     ])
   }
 
-  @Test(arguments: strange + [0, -1, -0.0, 1e30, 1e-30]) func strangeScales(_ value: Float) throws {
+  @Test(arguments: strange + [0, -1, -0.0, 1e30]) func strangeScales(_ value: Float) throws {
     let x = try floats([1, 1, 4, 4])
     for mode in ["nearest", "linear", "cubic"] {
       for place in ["half_pixel", "align_corners", "asymmetric", "pytorch_half_pixel", "tf_crop_and_resize"] {
@@ -251,7 +253,9 @@ import Testing
     try expectErrors([
       Attempt("Resize", [x, nil, nil, ints([1, 1, -4, 4])], "a negative size"),
       Attempt("Resize", [x, nil, nil, ints([1, 1, 1 << 40, 1 << 40])], "a product that overflows"),
-      Attempt("Resize", [x, nil, floats([1, 2])], "too few scales"),
+      Attempt("Resize", [x, nil, floats([1, 2] as [Float])], "too few scales"),
     ])
+    // What is left of four rows at such a scale is none: no error, as elsewhere.
+    try expectValues([Attempt("Resize", [x, nil, floats([1, 1, 1e-30, 1])], "a scale near zero")])
   }
 }

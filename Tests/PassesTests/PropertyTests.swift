@@ -12,7 +12,8 @@ import Testing
   static let seeds = Array(0..<300)
   /// These leave nothing to do for a second run.
   static let settled: Set = [
-    "identity-removal", "shape-folding", "constant-folding", "branch-folding", "weight-sharing", "common-subexpressions", "view-merging",
+    "identity-removal", "shape-folding", "constant-folding", "branch-folding", "weight-sharing",
+    "common-subexpressions", "view-merging",
     "affine-folding", "transpose-absorption", "dead-code",
   ]
 
@@ -65,7 +66,7 @@ import Testing
   @Test func theGraphsHoldWhatFusionsLookFor() throws {
     var changed: Set<String> = []
     var rejected: Set<String> = []
-    for seed in PropertyTests.seeds {
+    for seed in 0..<1000 {
       var graph = try RandomGraph(seed: UInt64(seed), steps: 20).graph
       for report in try Pipelines.prepared(evaluate: evaluate).run(&graph) {
         if report.changed { changed.insert(report.pass) }

@@ -120,7 +120,7 @@ extension RandomGraph {
 extension RandomGraph {
   private func step() throws {
     guard let x = operand() else { return }
-    switch Int.random(in: 0..<23, using: &random) {
+    switch Int.random(in: 0..<24, using: &random) {
     case 0, 1: add(try unary(x))
     case 2: add(try spelledActivation(x))
     case 3, 4: try convolution()
@@ -135,6 +135,7 @@ extension RandomGraph {
     case 17: try resize()
     case 18: try idle(x)
     case 19, 20, 21: if let y = try module(x) { add(y) }
+    case 22: try choice(x)
     default: try again()
     }
   }
@@ -319,7 +320,7 @@ extension RandomGraph {
       let size = try node("Gather", [try node(Shape(), [x]), try integers([axis])])
       add(try node("Slice", [x, try integers([0]), size, try integers([axis])]))
     case 3 where shapes(x).allSatisfy({ $0[axis] % 2 == 0 }):
-      for half in try append(Split(axis: axis), [x], outputs: 2) { add(half) }
+      for half in try append(Split(axis: axis, pieces: 2), [x], outputs: 2) { add(half) }
     default:
       var pads = [Int](repeating: 0, count: 2 * rank(x))
       if chance(2) { pads[axis] = 1 }
@@ -368,9 +369,31 @@ extension RandomGraph {
     }
   }
 
+  /// One of two branches, by a condition that is a constant or follows from the size of the input.
+  private func choice(_ x: ValueID) throws {
+    let size =
+      try chance(2)
+      ? constant(Tensor(scalar: Int64(2))) : node("ReduceMax", [node("Shape", [x])], ["keepdims": .int(0)])
+    let condition = try node("Greater", [size, try constant(Tensor(scalar: Int64(pick([1, 4]))))])
+    let name = name("If")
+    func decide(_ graph: inout Graph) throws -> ValueID {
+      let type = graph[x].type
+      func branch(_ type: TensorType, _ op: any Operator) throws -> Graph {
+        var branch = Graph(name: "branch")
+        let captured = try branch.addInput("captured", type)
+        try branch.addOutput(branch.append(op, [captured], name: "\(name).\(op.name.type)"))
+        return branch
+      }
+      let op = try If(whenTrue: branch(type, Unary(.abs)), whenFalse: branch(type, Unary(.neg)))
+      return try graph.append(op, [condition], captures: [x], name: name, outputs: [name]).compactMap { $0 }[0]
+    }
+    for index in concrete.indices { _ = try decide(&concrete[index]) }
+    add(try decide(&graph))
+  }
+
   /// A node that is there already.
   private func again() throws {
-    let ids = graph.order.filter { graph[$0].outputs.count == 1 }
+    let ids = graph.order.filter { graph[$0].outputs.count == 1 && graph[$0].captures.isEmpty }
     guard !ids.isEmpty else { return }
     let node = graph[pick(ids)]
     let twin = try self.node(node.op, node.inputs)

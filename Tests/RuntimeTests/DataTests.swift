@@ -123,7 +123,8 @@ import Testing
     .deletingLastPathComponent().appending(path: "Fixtures/values")
 
   @Test(arguments: [
-    "if_opt", "if_seq", "loop11", "loop13_seq", "loop16_seq_none", "scan_sum", "scan9_sum", "sequence_map_extract_shapes",
+    "if_opt", "if_seq", "loop11", "loop13_seq", "loop16_seq_none", "scan_sum", "scan9_sum",
+    "sequence_map_extract_shapes",
     "sequence_map_extract_shapes_expanded", "range_float_type_positive_delta_expanded",
     "optional_has_element_empty_no_input_name_optional_input", "optional_get_element_optional_sequence",
     "string_split_maxsplit", "sequence_model4", "identity_opt",
