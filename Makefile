@@ -2,7 +2,8 @@
 # make test   runs all tests
 # make neon   compares the kernels of all instruction sets, NEON under qemu, with their scalar twins
 # make fuzz SECONDS=60   throws damaged and wild files at the readers and the runtime, coverage-guided, so long each
-# make differential GRAPHS=1000   compares random graphs with ONNX Runtime, prepared with as they are, 1 thread with 2
+# make differential GRAPHS=1000   compares with ONNX Runtime: random graphs, prepared and as they are, on 1 thread and
+#   on 2; and real models after combinations of passes
 # make sanitize   runs tests with the address and undefined-behaviour sanitizers, then with the thread sanitizer
 # make release   the program without debugging symbols, its size, and the libraries that it needs
 # make measure   measures against ONNX Runtime and OpenVINO on this machine, which should do nothing else meanwhile
@@ -53,9 +54,10 @@ fuzz: packages
 	@for target in $(FUZZ_TARGETS); do Tests/Fuzzing/run $$target $(SECONDS) || exit 1; done
 
 GRAPHS := 1000
-differential: packages venv
+differential: packages venv test-models
 	swift build $(SWIFT_FLAGS) --build-tests
-	LIGATURE_GRAPHS=$(GRAPHS) swift test $(SWIFT_FLAGS) --skip-build --no-parallel --filter DifferentialTests
+	LIGATURE_GRAPHS=$(GRAPHS) LIGATURE_COMBINATIONS=100 swift test $(SWIFT_FLAGS) --skip-build --no-parallel \
+	  --filter 'DifferentialTests|CombinationTests'
 
 # What Swift keeps for ever is no leak.
 SANITIZED := KernelTests|OperatorTests|RuntimeTests|FusionTests|HostileTests|ONNXFormatTests|ImagingTests|PyTorchCheckpointTests
