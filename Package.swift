@@ -58,6 +58,20 @@ let fuzzer: [Target] =
     ]
   } ?? []
 
+/// Only what these suites need, where LIGATURE_SUITES names them (see `make sanitize`): the rest takes as long again.
+func chosen(_ all: [Target]) -> [Target] {
+  guard let suites = Context.environment["LIGATURE_SUITES"] else { return all }
+  var needed: Set<String> = []
+  var open = suites.split(separator: " ").map(String.init)
+  while let name = open.popLast() {
+    guard needed.insert(name).inserted else { continue }
+    for dependency in all.first(where: { $0.name == name })?.dependencies ?? [] {
+      if case .byNameItem(let name, _) = dependency { open.append(name) }
+    }
+  }
+  return all.filter { needed.contains($0.name) }
+}
+
 let package = Package(
   name: "ligature",
   products: [],
@@ -65,7 +79,7 @@ let package = Package(
     .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
     .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
   ],
-  targets: [
+  targets: chosen([
     // Foreign libraries
     library("COpenBLAS", pkgConfig: "openblas", debian: "libopenblas-dev"),
     library("CProtobufC", pkgConfig: "libprotobuf-c", debian: "libprotobuf-c-dev"),
@@ -203,7 +217,7 @@ let package = Package(
         "TensorFiles", "TestSupport",
       ]),
     tests("ProgramTests", ["GraphIR", "Imaging", "ONNXFormat", "Operators", "TensorCore", "TensorFiles", "ligature"]),
-  ] + fuzzer,
+  ]) + fuzzer,
   cLanguageStandard: .c11,
   cxxLanguageStandard: .cxx17
 )

@@ -185,6 +185,10 @@ extension Graph {
       guard types.count >= context.outputCount else {
         throw LigatureError(.arity, "\(op.name) has \(types.count) outputs, but \(context.outputCount) are named")
       }
+      // Nothing reads such a node, and passes count on a first output.
+      guard context.outputCount > 0 || types.isEmpty || op is Opaque else {
+        throw LigatureError(.arity, "\(op.name) names none of its \(types.count) outputs; leave the node out")
+      }
       guard let first = types.first, first.element.isInteger, let rank = first.rank, rank <= 1 else {
         return (types, nil)
       }
