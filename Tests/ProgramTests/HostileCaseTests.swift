@@ -56,7 +56,7 @@ import Testing
     return Wire.input("x", nil) + Wire.input("k", [], Wire.bool) + inner
   }
 
-  @Test(arguments: wire) func wire(_ hostile: Case) throws { try check(hostile) }
+  @Test(arguments: wire) func damagedWire(_ hostile: Case) throws { try check(hostile) }
 
   // ── Graphs ────────────────────────────────────────────────────────────────
   private static let x = Wire.input("x", [1, 1, 4, 4])
@@ -89,7 +89,7 @@ import Testing
       what: "an axis below the least", bytes: single("Concat", [Wire.floats("a", [4])], Wire.int("axis", .min)),
       says: "axis"),
   ]
-  @Test(arguments: graphs) func graphs(_ hostile: Case) throws { try check(hostile) }
+  @Test(arguments: graphs) func senselessGraphs(_ hostile: Case) throws { try check(hostile) }
 
   // ── Tensors ───────────────────────────────────────────────────────────────
   private static func constant(_ shape: [Int], bytes count: Int) -> [UInt8] {
@@ -104,7 +104,7 @@ import Testing
     Case(what: "fewer bytes than its shape", bytes: constant([5], bytes: 16), says: "'w'"),
     Case(what: "more bytes than its shape", bytes: constant([3], bytes: 16), says: "'w'"),
   ]
-  @Test(arguments: tensors) func tensors(_ hostile: Case) throws { try check(hostile) }
+  @Test(arguments: tensors) func lyingTensors(_ hostile: Case) throws { try check(hostile) }
 
   // ── Bombs ─────────────────────────────────────────────────────────────────
   private static let huge = Wire.integers("b", [1 << 20, 1 << 20])
@@ -133,7 +133,7 @@ import Testing
         Wire.floats("a", [1, 1, 1, 1]) + Wire.integers("b", [1, 1, 1 << 20, 1 << 20])
           + Wire.node("Resize", ["a", "", "", "b"], ["y"]) + Wire.output("y")), says: "elements"),
   ]
-  @Test(arguments: bombs) func bombs(_ hostile: Case) throws { try check(hostile) }
+  @Test(arguments: bombs) func unfoldingBombs(_ hostile: Case) throws { try check(hostile) }
 
   // ── Operands ──────────────────────────────────────────────────────────────
   private static let picture = Wire.floats("a", [1, 2, 4, 4])
@@ -170,7 +170,7 @@ import Testing
         Case(what: "\($0) with \(name) of 0", bytes: single($0, $1, Wire.ints(name, [0, 0]) + $2), says: name)
       }
     }
-  @Test(arguments: operands) func operands(_ hostile: Case) throws { try check(hostile) }
+  @Test(arguments: operands) func senselessOperands(_ hostile: Case) throws { try check(hostile) }
 
   /// Coordinates that are no numbers are a matter of the operator's definition, and so is a picture without pixels:
   /// they end, with a value or an error.
@@ -216,6 +216,18 @@ import Testing
       expectError(try HostileFileTests.attempt(at: path), 2, says: "loops take more than", "the limit 'iterations'")
       let soon = try HostileFileTests.attempt(at: path, ["--limit", "seconds=0.1", "--limit", "iterations=1e15"])
       expectError(soon, 2, says: "seconds", "the limit 'seconds'")
+    }
+  }
+
+  // ── Files ─────────────────────────────────────────────────────────────────
+  /// What waits, never ends or is no file at all, in place of a model.
+  @Test func whatIsNoFile() throws {
+    let folder = try Folder()
+    let made = unsafe mkfifo(folder("pipe"), 0o600)
+    #expect(made == 0)
+    try FileManager.default.createSymbolicLink(atPath: folder("self"), withDestinationPath: "self")
+    for path in [folder("pipe"), "/dev/zero", folder.path, folder("self"), folder("none")] {
+      expectError(try HostileFileTests.attempt(at: path), 2, says: path)
     }
   }
 
