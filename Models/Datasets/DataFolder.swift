@@ -31,7 +31,7 @@ public struct DataFolder: Sendable {
     guard !name.split(separator: "/").contains("..") else {
       throw LigatureError(.format, "'\(name.prefix(200))' leads out of the data folder '\(path)'; '..' is not followed")
     }
-    let joined = (path as NSString).appendingPathComponent(name)
+    let joined = Path.join(path, name)
     guard let real = DataFolder.real(joined) else {
       throw LigatureError(.file, "'\(joined)' is missing or cannot be opened (\(systemErrorText()))")
     }

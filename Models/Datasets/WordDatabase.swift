@@ -25,7 +25,7 @@ internal import TensorCore
     guard unsafe FileManager.default.fileExists(atPath: path, isDirectory: &isFolder) else {
       throw LigatureError(.file, "cannot open '\(path)': it is missing; name the folder of an LMDB")
     }
-    let file = isFolder.boolValue ? (path as NSString).appendingPathComponent("data.mdb") : path
+    let file = isFolder.boolValue ? Path.join(path, "data.mdb") : path
     let size = try TensorStorage(mapping: file).byteCount
     guard size >= 8192 else { throw LigatureError(.format, "'\(file)' is no LMDB: it has only \(size) bytes") }
     var opened: OpaquePointer?

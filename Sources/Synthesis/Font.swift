@@ -89,7 +89,7 @@ extension Font {
     }
     guard isFolder.boolValue else { return try faces(of: path).sorted(by: precedes) }
     let endings: Set<String> = ["ttf", "otf", "ttc", "otc"]
-    let names = FileManager.default.enumerator(atPath: path)?.compactMap { $0 as? String } ?? []
+    let names = (try? FileManager.default.subpathsOfDirectory(atPath: path)) ?? []
     let fonts = names.filter { endings.contains(URL(filePath: $0).pathExtension.lowercased()) }
     return try fonts.flatMap { try faces(of: path + "/" + $0) }.sorted(by: precedes)
   }

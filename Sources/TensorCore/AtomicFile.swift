@@ -56,7 +56,7 @@ package final class AtomicFile {
   }
 
   private static func folder(of path: String) -> String {
-    let folder = (path as NSString).deletingLastPathComponent
+    let folder = Path.folder(of: path)
     return folder.isEmpty ? "." : folder
   }
 

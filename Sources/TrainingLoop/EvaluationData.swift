@@ -27,7 +27,7 @@ public struct EvaluationData: Sendable {
     }
     var isFolder: ObjCBool = false
     _ = unsafe FileManager.default.fileExists(atPath: path, isDirectory: &isFolder)
-    let folder = isFolder.boolValue ? path : (path as NSString).deletingLastPathComponent
+    let folder = isFolder.boolValue ? path : Path.folder(of: path)
     var recipe = DataRecipe(
       name: path, form: form, annotations: path, images: images ?? (folder.isEmpty ? "." : folder))
     recipe.split = try split.map(EvaluationData.split)

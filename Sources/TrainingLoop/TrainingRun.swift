@@ -288,7 +288,7 @@ public final class TrainingRun {
 
 /// Carries notes from the threads that read data.
 private final class NoteRelay: @unchecked Sendable {
-  private let lock = NSLock()
+  private let lock = Monitor()
   private weak var observer: (any TrainingObserver)?
 
   init(_ observer: any TrainingObserver) { self.observer = observer }

@@ -70,5 +70,14 @@ func complain(_ error: some Error) { writeToStandardError("error: \("\(error)".p
 
 /// Where standard error is closed or full, nobody is there to be told.
 func writeToStandardError(_ text: String) {
-  try? FileHandle.standardError.write(contentsOf: Data(text.utf8))
+  let bytes = Array(text.utf8)
+  var done = 0
+  while done < bytes.count {
+    let count = unsafe bytes.withUnsafeBytes {
+      unsafe write(2, $0.baseAddress.map { unsafe $0 + done }, $0.count - done)
+    }
+    if count < 0, errno == EINTR { continue }
+    guard count > 0 else { return }
+    done += count
+  }
 }
