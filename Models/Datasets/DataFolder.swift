@@ -1,4 +1,5 @@
-internal import Foundation
+internal import FoundationEssentials
+internal import Glibc
 internal import TensorCore
 
 /// A folder that a data set's files must lie in: names come from annotation files, which anybody may have written.
@@ -16,8 +17,8 @@ public struct DataFolder: Sendable {
     guard let real = DataFolder.real(path) else {
       throw LigatureError(.file, "cannot open the folder '\(path)': \(systemErrorText()); check its name")
     }
-    var isFolder: ObjCBool = false
-    guard unsafe FileManager.default.fileExists(atPath: real, isDirectory: &isFolder), isFolder.boolValue else {
+    var isFolder = false
+    guard FileManager.default.fileExists(atPath: real, isDirectory: &isFolder), isFolder else {
       throw LigatureError(.file, "'\(path)' is not a folder; name the one that the pictures lie in")
     }
     root = real

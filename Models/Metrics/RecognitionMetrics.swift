@@ -1,4 +1,3 @@
-internal import Foundation
 internal import TensorCore
 
 /// How well texts were read: MMOCR 0.x's counts (`count_matches`) and what follows from them (`eval_ocr_metric`).

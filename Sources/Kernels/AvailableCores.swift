@@ -1,5 +1,5 @@
 import CSystem
-import Foundation
+import FoundationEssentials
 import TensorCore
 
 /// How many processor cores this process may keep busy.

@@ -1,4 +1,5 @@
-package import Foundation
+package import FoundationEssentials
+import Glibc
 import TensorCore
 
 /// An engine in a process of its own, spoken to line by line. It ends with its last reference.
@@ -36,7 +37,7 @@ package final class EngineProcess {
 
   private static func pipe() throws -> (read: Int32, write: Int32) {
     var ends: [Int32] = [-1, -1]
-    guard unsafe Foundation.pipe(&ends) == 0 else {
+    guard unsafe Glibc.pipe(&ends) == 0 else {
       throw LigatureError(.file, "the system gives no pipe: \(systemErrorText())")
     }
     for end in ends { _ = fcntl(end, F_SETFD, FD_CLOEXEC) }
@@ -55,7 +56,7 @@ package final class EngineProcess {
     var (arguments, variables) = unsafe (
       command.map { unsafe strdup($0) } + [nil], environment.map { unsafe strdup($0) } + [nil]
     )
-    defer { for unsafe text in unsafe arguments + variables { unsafe free(text) } }
+    defer { for unsafetext in unsafe arguments + variables { unsafe free(text) } }
     var process = pid_t()
     let problem = unsafe posix_spawn(&process, command[0], &actions, nil, &arguments, &variables)
     errno = problem

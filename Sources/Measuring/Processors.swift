@@ -1,5 +1,5 @@
 import CKernels
-import Foundation
+import FoundationEssentials
 import TensorCore
 
 /// Which processors a process may run on.

@@ -1,4 +1,5 @@
-internal import Foundation
+internal import FoundationEssentials
+internal import Glibc
 
 /// The one error type of the package. The message says what is wrong *and* the remedy; `node` and `operands` say where.
 public struct LigatureError: Error, Sendable {

@@ -1,4 +1,5 @@
-import Foundation
+import FoundationEssentials
+import Glibc
 
 /// A lock whose holders can wait for each other.
 @safe package final class Monitor: @unchecked Sendable {

@@ -1,4 +1,3 @@
-internal import Foundation
 internal import TensorCore
 
 /// Makes values ahead on threads of its own, and hands them out in order. At most `depth` wait.

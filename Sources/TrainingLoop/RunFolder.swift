@@ -1,4 +1,4 @@
-internal import Foundation
+internal import FoundationEssentials
 internal import TensorCore
 
 /// The folder of a run: `log.jsonl`, `curve.svg`, `step-000123.onnx`, `best.onnx`, `model.onnx`.

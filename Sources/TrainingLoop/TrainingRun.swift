@@ -1,5 +1,5 @@
 internal import Architectures
-internal import Foundation
+internal import FoundationEssentials
 internal import ONNXFormat
 internal import Operators
 internal import TensorCore

@@ -1,5 +1,5 @@
 internal import Architectures
-internal import Foundation
+internal import FoundationEssentials
 internal import GraphIR
 internal import MMOCRConverter
 internal import TensorCore

@@ -1,5 +1,6 @@
 import ArgumentParser
-import Foundation
+import FoundationEssentials
+import Glibc
 import TensorCore
 
 @main
@@ -44,14 +45,14 @@ struct Ligature: ParsableCommand {
       }
     } catch let error as LigatureError where error.code == .usage {
       complain(error)
-      Foundation.exit(ExitCode.validationFailure.rawValue)
+      Glibc.exit(ExitCode.validationFailure.rawValue)
     } catch let error as LigatureError {
       complain(error)
-      Foundation.exit(ExitCode.unusable.rawValue)
+      Glibc.exit(ExitCode.unusable.rawValue)
     } catch  where !(error is ExitCode) && exitCode(for: error) == .failure {
       // Not one of ours and not the parser's.
       complain(LigatureError(.file, "could not go on", cause: error))
-      Foundation.exit(ExitCode.unusable.rawValue)
+      Glibc.exit(ExitCode.unusable.rawValue)
     } catch {
       exit(withError: error)
     }

@@ -1,6 +1,7 @@
 import Architectures
 import ArgumentParser
-import Foundation
+import FoundationEssentials
+import Glibc
 import Imaging
 import TensorCore
 
@@ -161,8 +162,8 @@ enum PictureFiles {
 }
 
 private func isFolder(_ path: String) -> Bool {
-  var isFolder: ObjCBool = false
-  return unsafe FileManager.default.fileExists(atPath: path, isDirectory: &isFolder) && isFolder.boolValue
+  var isFolder = false
+  return FileManager.default.fileExists(atPath: path, isDirectory: &isFolder) && isFolder
 }
 
 /// Where `--draw` writes: one file for one picture, a folder for several.

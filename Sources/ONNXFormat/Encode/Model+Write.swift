@@ -1,4 +1,3 @@
-import Foundation
 internal import GraphIR
 internal import TensorCore
 
