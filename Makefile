@@ -5,7 +5,7 @@
 # make differential GRAPHS=1000   compares with ONNX Runtime: random graphs, prepared and as they are, on 1 thread and
 #   on 2; and real models after combinations of passes
 # make sanitize   runs tests with the address and undefined-behaviour sanitizers, then with the thread sanitizer
-# make release   the program without debugging symbols, its size, and the libraries that it needs
+# make release   the program as one file without debugging symbols, its size, and the libraries that it needs
 # make measure   measures against ONNX Runtime and OpenVINO on this machine, which should do nothing else meanwhile
 # make conformance   runs ONNX's own test data and writes Tests/Conformance/README.md
 .PHONY: read test neon fuzz differential sanitize release measure conformance build packages models test-models venv format fixtures schema clean
@@ -78,16 +78,16 @@ sanitize: packages
 	TSAN_OPTIONS=halt_on_error=1 LIGATURE_SUITES='$(THREADED)' swift test -c release \
 	  --scratch-path .build/sanitize-thread --sanitize thread $(WATCHED) --skip-build --no-parallel
 
-# Dead code is left out by --gc-sections, which the package manager passes in release builds.
+# One file with the Swift runtime in it. Dead code is left out by --gc-sections, which the package manager passes in
+# release builds; Foundation's larger part with its 32 MB of ICU data would come in with the first use of it.
 release: packages
-	swift build -c release --product ligature
-	strip -o .build/release/ligature-stripped .build/release/ligature
-	@printf '── %s bytes, stripped (at most 31457280)\n' "$$(stat -c %s .build/release/ligature-stripped)"
-	@test "$$(stat -c %s .build/release/ligature-stripped)" -le 31457280
-	@echo "── libraries of the Swift runtime"
-	@ldd .build/release/ligature-stripped | grep -E '/swift/|libswift|Foundation' | awk '{print $$3}' | xargs -r ls -lL | awk '{print $$5, $$9}'
+	swift build -c release --static-swift-stdlib --scratch-path .build/static --product ligature
+	strip -o .build/static/ligature .build/static/release/ligature
+	@printf '── %s bytes, stripped (at most 31457280)\n' "$$(stat -c %s .build/static/ligature)"
+	@test "$$(stat -c %s .build/static/ligature)" -le 31457280
+	@! ldd .build/static/ligature | grep -E 'libswift|Foundation|dispatch'
 	@echo "── libraries of the system that it names itself"
-	@readelf -d .build/release/ligature-stripped | sed -n 's/.*Shared library: \[\(.*\)\]/\1/p' | grep -v -E 'swift|Foundation'
+	@readelf -d .build/static/ligature | sed -n 's/.*Shared library: \[\(.*\)\]/\1/p'
 
 packages:
 	@.ci/packages

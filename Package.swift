@@ -77,7 +77,6 @@ let package = Package(
   products: [],
   dependencies: [
     .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
-    .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
   ],
   targets: chosen([
     // Foreign libraries
@@ -87,6 +86,7 @@ let package = Package(
     library("CWebP", pkgConfig: "libwebp", debian: "libwebp-dev"),
     library("CDeflate", pkgConfig: "libdeflate", debian: "libdeflate-dev"),
     library("CZlib", pkgConfig: "zlib", debian: "zlib1g-dev"),
+    library("CYAML", pkgConfig: "yaml-0.1", debian: "libyaml-dev"),
     library("CLMDB", pkgConfig: "lmdb", debian: "liblmdb-dev"),
     library("CGEOS", pkgConfig: "geos", debian: "libgeos-dev"),
     // Debian's OpenCV core and imgproc come without a pkg-config file.
@@ -140,8 +140,8 @@ let package = Package(
     module(
       "TrainingLoop",
       [
-        "Architectures", "GraphIR", "Imaging", "MMOCRConverter", "ONNXFormat", "Operators", "Runtime",
-        "Synthesis", "TensorCore", "Training", .product(name: "Yams", package: "Yams"),
+        "Architectures", "CYAML", "GraphIR", "Imaging", "MMOCRConverter", "ONNXFormat", "Operators", "Runtime",
+        "Synthesis", "TensorCore", "Training",
       ]),
     // The program
     program(

@@ -1,5 +1,4 @@
 public import Architectures
-import Foundation
 import GraphIR
 public import ONNXFormat
 import Operators

@@ -1,4 +1,4 @@
-import Foundation
+import FoundationEssentials
 public import TensorCore
 public import TensorFiles
 
@@ -59,7 +59,7 @@ extension StateDictionary {
       try? JSONDecoder().decode([String].self, from: Data($0.utf8))
     }
     let order = kept.flatMap { Set($0) == Set(file.tensors.keys) ? $0 : nil }
-    let sorted = order ?? file.tensors.keys.sorted { $0.compare($1, options: [.numeric]) == .orderedAscending }
+    let sorted = order ?? file.tensors.keys.sorted(by: precedesByNumbers)
     for name in sorted { self[name] = file.tensors[name] }
   }
 

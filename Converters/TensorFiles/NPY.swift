@@ -1,4 +1,3 @@
-import Foundation
 public import TensorCore
 
 /// NumPy's `.npy` files: one array each. Versions 1 to 3 are read, version 1 is written (2 when the header is long).

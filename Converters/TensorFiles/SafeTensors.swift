@@ -1,4 +1,4 @@
-import Foundation
+import FoundationEssentials
 public import TensorCore
 
 /// `.safetensors` files: named tensors behind a JSON header. Nothing in them is ever executed.

@@ -1,4 +1,4 @@
-internal import Foundation
+internal import Glibc
 internal import TensorCore
 
 /// Characters to class indices and back: what all of MMOCR's convertors share (`BaseConvertor`).

@@ -1,4 +1,4 @@
-internal import Foundation
+internal import Glibc
 
 /// Random numbers that depend on nothing but a key and on how many were drawn before: who draws for sample 7 of epoch
 /// 3 gets the same numbers in whatever order, on whatever thread, and after whatever restart.

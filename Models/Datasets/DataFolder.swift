@@ -1,4 +1,5 @@
-internal import Foundation
+internal import FoundationEssentials
+internal import Glibc
 internal import TensorCore
 
 /// A folder that a data set's files must lie in: names come from annotation files, which anybody may have written.
@@ -16,8 +17,8 @@ public struct DataFolder: Sendable {
     guard let real = DataFolder.real(path) else {
       throw LigatureError(.file, "cannot open the folder '\(path)': \(systemErrorText()); check its name")
     }
-    var isFolder: ObjCBool = false
-    guard unsafe FileManager.default.fileExists(atPath: real, isDirectory: &isFolder), isFolder.boolValue else {
+    var isFolder = false
+    guard FileManager.default.fileExists(atPath: real, isDirectory: &isFolder), isFolder else {
       throw LigatureError(.file, "'\(path)' is not a folder; name the one that the pictures lie in")
     }
     root = real
@@ -31,7 +32,7 @@ public struct DataFolder: Sendable {
     guard !name.split(separator: "/").contains("..") else {
       throw LigatureError(.format, "'\(name.prefix(200))' leads out of the data folder '\(path)'; '..' is not followed")
     }
-    let joined = (path as NSString).appendingPathComponent(name)
+    let joined = Path.join(path, name)
     guard let real = DataFolder.real(joined) else {
       throw LigatureError(.file, "'\(joined)' is missing or cannot be opened (\(systemErrorText()))")
     }

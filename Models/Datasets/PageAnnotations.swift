@@ -1,4 +1,4 @@
-internal import Foundation
+internal import FoundationEssentials
 internal import Imaging
 internal import TensorCore
 
@@ -41,12 +41,12 @@ enum PageAnnotations {
   static func icdar(_ folder: DataFolder, pictures: DataFolder, problems: DataProblems) throws -> [PageRecord] {
     var byStem: [String: String] = [:]
     for name in try pictures.names(endingIn: pictureSuffixes) {
-      byStem[(name as NSString).deletingPathExtension] = name
+      byStem[Path.stem(name)] = name
     }
     return try folder.names(endingIn: [".txt"]).compactMap { name in
-      let place = (folder.path as NSString).appendingPathComponent(name)
+      let place = Path.join(folder.path, name)
       do {
-        let stem = (name as NSString).deletingPathExtension
+        let stem = Path.stem(name)
         let picture = stem.hasPrefix("gt_") ? String(stem.dropFirst(3)) : stem
         guard let image = byStem[picture] else {
           throw LigatureError(
@@ -71,7 +71,7 @@ enum PageAnnotations {
 
   static func icdar(_ line: String) throws -> TextInstance {
     let fields = line.split(separator: ",", maxSplits: 8, omittingEmptySubsequences: false)
-    let numbers = fields.prefix(8).compactMap { Double($0.trimmingCharacters(in: .whitespaces)) }
+    let numbers = fields.prefix(8).compactMap { Double($0.trimmed) }
     guard numbers.count == 8 else {
       throw LigatureError(.format, "the line is not 'x1,y1,x2,y2,x3,y3,x4,y4,text': '\(line.prefix(80))'")
     }
@@ -233,7 +233,7 @@ enum PageAnnotations {
   /// picture lay on somebody's disk.
   static func labelme(_ folder: DataFolder, problems: DataProblems) throws -> [PageRecord] {
     try folder.names(endingIn: [".json"]).compactMap { name in
-      let place = (folder.path as NSString).appendingPathComponent(name)
+      let place = Path.join(folder.path, name)
       do {
         let file = try JSONDecoder().decode(
           LabelMe.self, from: AnnotationText.bytes(of: folder.resolve(name), limit: 256 << 20))
@@ -246,8 +246,8 @@ enum PageAnnotations {
             return nil
           }
         }
-        let image = file.imagePath.replacingOccurrences(of: "\\", with: "/")
-        return PageRecord(image: (image as NSString).lastPathComponent, place: place, instances: instances)
+        let image = file.imagePath.replacing("\\", with: "/")
+        return PageRecord(image: Path.name(image), place: place, instances: instances)
       } catch {
         try problems.record(place, error)
         return nil

@@ -1,5 +1,6 @@
 internal import CLMDB
-internal import Foundation
+internal import FoundationEssentials
+internal import Glibc
 internal import TensorCore
 
 /// An LMDB of MMOCR 0.x, opened for reading: `num-samples`, `label-%09d` (from 1) and, where the pictures are inside,
@@ -21,11 +22,11 @@ internal import TensorCore
   /// - Parameter path: the folder with `data.mdb`, or such a file itself.
   init(_ path: String) throws {
     self.path = path
-    var isFolder: ObjCBool = false
-    guard unsafe FileManager.default.fileExists(atPath: path, isDirectory: &isFolder) else {
+    var isFolder = false
+    guard FileManager.default.fileExists(atPath: path, isDirectory: &isFolder) else {
       throw LigatureError(.file, "cannot open '\(path)': it is missing; name the folder of an LMDB")
     }
-    let file = isFolder.boolValue ? (path as NSString).appendingPathComponent("data.mdb") : path
+    let file = isFolder ? Path.join(path, "data.mdb") : path
     let size = try TensorStorage(mapping: file).byteCount
     guard size >= 8192 else { throw LigatureError(.format, "'\(file)' is no LMDB: it has only \(size) bytes") }
     var opened: OpaquePointer?
@@ -33,7 +34,7 @@ internal import TensorCore
     guard let environment = unsafe opened else { throw LigatureError(.limit, "no memory for the LMDB '\(path)'") }
     unsafe self.environment = environment
     do {
-      let flags = UInt32(MDB_RDONLY | MDB_NOLOCK | MDB_NOTLS) | (isFolder.boolValue ? 0 : UInt32(MDB_NOSUBDIR))
+      let flags = UInt32(MDB_RDONLY | MDB_NOLOCK | MDB_NOTLS) | (isFolder ? 0 : UInt32(MDB_NOSUBDIR))
       unsafe try WordDatabase.check(mdb_env_open(environment, path, flags, 0o444), path)
       unsafe try WordDatabase.requireWhole(environment, fileSize: size, path)
       var table: MDB_dbi = 0

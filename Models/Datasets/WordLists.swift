@@ -1,4 +1,4 @@
-internal import Foundation
+internal import FoundationEssentials
 internal import TensorCore
 
 /// A line of a word list: a file and its text.

@@ -1,4 +1,4 @@
-internal import Foundation
+internal import TensorCore
 
 /// How well texts were read: MMOCR 0.x's counts (`count_matches`) and what follows from them (`eval_ocr_metric`).
 /// Texts are compared scalar by scalar: what is equal only after normalisation differs.
@@ -57,7 +57,7 @@ public struct RecognitionMetrics: Sendable, Equatable {
       ("char_recall", charRecall), ("char_precision", charPrecision), ("word_acc", wordAccuracy),
       ("word_acc_ignore_case", wordAccuracyIgnoreCase),
       ("word_acc_ignore_case_symbol", wordAccuracyIgnoreCaseSymbol), ("1-N.E.D", 1 - ned),
-    ].map { ($0.0, Double(String(format: "%.4f", $0.1)) ?? $0.1) }
+    ].map { ($0.0, Double(printed($0.1, "%.4f")) ?? $0.1) }
   }
 }
 

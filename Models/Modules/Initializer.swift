@@ -1,4 +1,4 @@
-import Foundation
+import Glibc
 public import TensorCore
 
 /// How a parameter starts when nothing is loaded into it: the distributions of PyTorch, mmcv and MMOCR.

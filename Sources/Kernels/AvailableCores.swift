@@ -1,5 +1,6 @@
 import CSystem
-import Foundation
+import FoundationEssentials
+import TensorCore
 
 /// How many processor cores this process may keep busy.
 ///
@@ -48,7 +49,7 @@ public enum AvailableCores {
 
   private static func quota1(_ folder: String) -> Double? {
     func number(_ name: String) -> Double? {
-      Double(text(folder + "/" + name).trimmingCharacters(in: .whitespacesAndNewlines))
+      Double(text(folder + "/" + name).trimmed)
     }
     return share(number("cpu.cfs_quota_us"), number("cpu.cfs_period_us"))
   }

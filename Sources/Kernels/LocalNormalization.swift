@@ -1,4 +1,4 @@
-import Foundation
+import Glibc
 import GraphIR
 import Operators
 import TensorCore

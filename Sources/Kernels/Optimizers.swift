@@ -1,5 +1,5 @@
 import CKernels
-import Foundation
+import Glibc
 import GraphIR
 import Operators
 import TensorCore

@@ -1,4 +1,4 @@
-import Foundation
+import FoundationEssentials
 import GraphIR
 import Operators
 import TensorCore
@@ -98,7 +98,7 @@ enum StringKernels {
     guard !text.isEmpty else { return [] }
     var result: [String] = []
     var start = text.startIndex
-    while result.count < most, let found = text.range(of: delimiter, range: start..<text.endIndex) {
+    while result.count < most, let found = text[start...].firstRange(of: delimiter) {
       result.append(String(text[start..<found.lowerBound]))
       start = found.upperBound
     }

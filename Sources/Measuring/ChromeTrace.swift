@@ -1,4 +1,4 @@
-public import Foundation
+public import FoundationEssentials
 
 /// A profile as a trace that chrome://tracing and Perfetto open: one run, its nodes below the modules that they stand
 /// in. Microseconds, as the format wants them.

@@ -1,4 +1,4 @@
-import Foundation
+import FoundationEssentials
 public import TensorCore
 
 /// Engines side by side on one model and the same inputs: each in a process of its own, kept on the same processors,

@@ -1,5 +1,5 @@
 import CKernels
-import Foundation
+import FoundationEssentials
 import TensorCore
 
 /// Which processors a process may run on.
@@ -28,7 +28,7 @@ public enum Processors {
   public static var modelName: String {
     let lines = (try? String(contentsOfFile: "/proc/cpuinfo", encoding: .utf8))?.split(separator: "\n") ?? []
     let name = lines.first { $0.hasPrefix("model name") }?.split(separator: ":", maxSplits: 1).last
-    return name.map { $0.trimmingCharacters(in: .whitespaces) } ?? "unknown processor"
+    return name.map { $0.trimmed } ?? "unknown processor"
   }
 }
 

@@ -1,4 +1,4 @@
-import Foundation
+import Glibc
 import TensorCore
 
 /// What repeated measurements of one thing say.

@@ -1,4 +1,4 @@
-import Foundation
+import Glibc
 internal import TensorCore
 
 /// Tensor data in files beside a model. Only regular files inside the model's own folder are opened: no absolute
@@ -68,7 +68,7 @@ final class ExternalData {
 
   /// Opens folder after folder without following links, so that nothing can be swapped in between.
   private func open(_ parts: [String], _ location: String) throws -> Int32 {
-    var descriptor = unsafe Foundation.open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+    var descriptor = unsafe Glibc.open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
     guard descriptor >= 0 else {
       throw LigatureError(.file, "cannot open the folder '\(folder)': \(systemErrorText())")
     }

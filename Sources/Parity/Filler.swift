@@ -1,4 +1,3 @@
-import Foundation
 public import TensorCore
 
 /// Deterministic tensors from a name, so that a parity bundle needs no weight file: element `i` is

@@ -1,4 +1,4 @@
-import Foundation
+import FoundationEssentials
 import TensorCore
 
 /// JSON of any structure. Python's `NaN` and `Infinity` are read as well.

@@ -1,6 +1,7 @@
 import CKernels
 import CSystem
-import Foundation
+import FoundationEssentials
+import Glibc
 import GraphIR
 import Kernels
 import ONNXFormat

@@ -1,4 +1,3 @@
-import Foundation
 public import GraphIR
 public import Kernels
 import Operators
@@ -67,7 +66,7 @@ public import TensorCore
   /// Called after a run whose plan was new.
   var keeper: PreparedCache.Keeper?
   var hasNewPlan = false
-  let lock = NSLock()
+  let lock = Monitor()
 
   /// - Parameter updates: the parameters that are state, and the results that replace them after each run. All other
   ///   parameters are constants.

@@ -1,4 +1,4 @@
-internal import Foundation
+internal import FoundationEssentials
 public import Imaging
 internal import TensorCore
 
@@ -11,7 +11,7 @@ public enum BackgroundPictures {
   /// Throws `.file` when not one can be read.
   public static func load(folder: String) throws -> (pictures: [Image], problems: [any Error]) {
     let endings: Set<String> = ["jpg", "jpeg", "png", "webp"]
-    let names = (FileManager.default.enumerator(atPath: folder)?.compactMap { $0 as? String } ?? [])
+    let names = ((try? FileManager.default.subpathsOfDirectory(atPath: folder)) ?? [])
       .filter { endings.contains(URL(filePath: $0).pathExtension.lowercased()) }.sorted()
     let step = Double(max(names.count, 1)) / Double(min(max(names.count, 1), limit))
     let chosen = (0..<min(names.count, limit)).map { names[Int(Double($0) * step)] }

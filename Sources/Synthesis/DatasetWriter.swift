@@ -1,4 +1,5 @@
-internal import Foundation
+internal import Dispatch
+internal import FoundationEssentials
 public import Imaging
 internal import Synchronization
 internal import TensorCore

@@ -1,5 +1,5 @@
 internal import CSynthesis
-internal import Foundation
+internal import FoundationEssentials
 internal import TensorCore
 
 /// One face of a font file, ready to be shaped. Nothing in it changes: threads share it.
@@ -83,13 +83,13 @@ extension Font {
 
   /// Those in a folder and the folders in it, or in one file; files that hold none are passed over.
   static func inside(_ path: String) throws -> [Font] {
-    var isFolder: ObjCBool = false
-    guard unsafe FileManager.default.fileExists(atPath: path, isDirectory: &isFolder) else {
+    var isFolder = false
+    guard FileManager.default.fileExists(atPath: path, isDirectory: &isFolder) else {
       throw LigatureError(.file, "there is no font file or folder '\(path)'")
     }
-    guard isFolder.boolValue else { return try faces(of: path).sorted(by: precedes) }
+    guard isFolder else { return try faces(of: path).sorted(by: precedes) }
     let endings: Set<String> = ["ttf", "otf", "ttc", "otc"]
-    let names = FileManager.default.enumerator(atPath: path)?.compactMap { $0 as? String } ?? []
+    let names = (try? FileManager.default.subpathsOfDirectory(atPath: path)) ?? []
     let fonts = names.filter { endings.contains(URL(filePath: $0).pathExtension.lowercased()) }
     return try fonts.flatMap { try faces(of: path + "/" + $0) }.sorted(by: precedes)
   }

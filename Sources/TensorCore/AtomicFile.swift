@@ -1,4 +1,4 @@
-import Foundation
+import Glibc
 
 /// A file that is written beside its place, forced to the disk and then renamed, so that readers (and maps of the old
 /// content) never see half of it. Until then it has no name where the file system can do that: nothing is left behind
@@ -56,14 +56,14 @@ package final class AtomicFile {
   }
 
   private static func folder(of path: String) -> String {
-    let folder = (path as NSString).deletingLastPathComponent
+    let folder = Path.folder(of: path)
     return folder.isEmpty ? "." : folder
   }
 
   package func write(_ bytes: UnsafeRawBufferPointer) throws {
     var done = 0
     while done < bytes.count {
-      let count = unsafe Foundation.write(descriptor, bytes.baseAddress.map { unsafe $0 + done }, bytes.count - done)
+      let count = unsafe Glibc.write(descriptor, bytes.baseAddress.map { unsafe $0 + done }, bytes.count - done)
       if count < 0, errno == EINTR { continue }
       guard count > 0 else {
         throw LigatureError(.file, "cannot write '\(path)': \(systemErrorText()); make room and try again")

@@ -1,4 +1,5 @@
-internal import Foundation
+internal import FoundationEssentials
+internal import Glibc
 
 /// The one error type of the package. The message says what is wrong *and* the remedy; `node` and `operands` say where.
 public struct LigatureError: Error, Sendable {
@@ -75,11 +76,10 @@ extension LigatureError: CustomStringConvertible {
       return context.debugDescription
     default: break
     }
-    let error = error as NSError
-    let underlying = error.userInfo[NSUnderlyingErrorKey] as? NSError
+    let underlying = (error as? CocoaError)?.underlying
     for error in [error, underlying] {
-      if let error, error.domain == NSPOSIXErrorDomain { return unsafe String(cString: strerror(Int32(error.code))) }
+      if let error = error as? POSIXError { return unsafe String(cString: strerror(error.code.rawValue)) }
     }
-    return error.localizedDescription
+    return "\(error)"
   }
 }

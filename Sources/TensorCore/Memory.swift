@@ -1,4 +1,4 @@
-import Foundation
+import Glibc
 
 /// A block of bytes, aligned to 64, that goes back to the system with its owner.
 ///

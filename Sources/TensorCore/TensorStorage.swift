@@ -1,5 +1,5 @@
 internal import CSystem
-import Foundation
+import Glibc
 
 /// Read-only bytes that tensors share: allocated here or mapped from a file.
 /// Immutable once a `Tensor` holds it, hence safe to share between threads.
@@ -124,7 +124,7 @@ import Foundation
   ) throws {
     var done = 0
     while done < byteCount {
-      let count = unsafe Foundation.read(descriptor, target + done, byteCount - done)
+      let count = unsafe Glibc.read(descriptor, target + done, byteCount - done)
       if count < 0, errno == EINTR { continue }
       guard count > 0 else {
         let problem = count < 0 ? systemErrorText() : "it became shorter while it was read"

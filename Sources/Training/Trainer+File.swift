@@ -1,4 +1,4 @@
-import Foundation
+import FoundationEssentials
 import GraphIR
 public import ONNXFormat
 import Operators

@@ -1,4 +1,4 @@
-import Foundation
+import FoundationEssentials
 public import GraphIR
 public import Runtime
 public import TensorCore

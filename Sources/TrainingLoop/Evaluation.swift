@@ -1,5 +1,5 @@
 internal import Architectures
-internal import Foundation
+internal import FoundationEssentials
 public import GraphIR
 internal import Imaging
 public import Runtime

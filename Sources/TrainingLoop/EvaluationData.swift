@@ -1,5 +1,5 @@
 internal import Architectures
-internal import Foundation
+internal import FoundationEssentials
 internal import TensorCore
 
 /// A set that a model is measured on, as a command line names it.
@@ -25,9 +25,9 @@ public struct EvaluationData: Sendable {
       throw LigatureError(
         .usage, "--format is one of \(EvaluationData.formats.joined(separator: ", ")), not '\(format.prefix(40))'")
     }
-    var isFolder: ObjCBool = false
-    _ = unsafe FileManager.default.fileExists(atPath: path, isDirectory: &isFolder)
-    let folder = isFolder.boolValue ? path : (path as NSString).deletingLastPathComponent
+    var isFolder = false
+    _ = FileManager.default.fileExists(atPath: path, isDirectory: &isFolder)
+    let folder = isFolder ? path : Path.folder(of: path)
     var recipe = DataRecipe(
       name: path, form: form, annotations: path, images: images ?? (folder.isEmpty ? "." : folder))
     recipe.split = try split.map(EvaluationData.split)
@@ -47,9 +47,9 @@ public struct EvaluationData: Sendable {
   }
 
   private static func format(of path: String) throws -> String {
-    var isFolder: ObjCBool = false
-    _ = unsafe FileManager.default.fileExists(atPath: path, isDirectory: &isFolder)
-    if isFolder.boolValue {
+    var isFolder = false
+    _ = FileManager.default.fileExists(atPath: path, isDirectory: &isFolder)
+    if isFolder {
       let names = (try? FileManager.default.contentsOfDirectory(atPath: path)) ?? []
       if names.contains("data.mdb") { return "lmdb" }
       if names.contains(where: { $0.hasPrefix("gt_") && $0.hasSuffix(".txt") }) { return "icdar2015" }

@@ -1,4 +1,5 @@
-internal import Foundation
+internal import FoundationEssentials
+internal import Glibc
 internal import TensorCore
 
 /// `curve.svg`: the loss on a logarithmic scale at the left, the validation metric at the right, over the steps.

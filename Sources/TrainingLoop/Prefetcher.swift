@@ -1,4 +1,3 @@
-internal import Foundation
 internal import TensorCore
 
 /// Makes values ahead on threads of its own, and hands them out in order. At most `depth` wait.
@@ -9,13 +8,15 @@ package final class Prefetcher<Value: Sendable>: Sendable {
 
   /// What the threads hold: they end by themselves once the prefetcher is gone.
   private final class Shared: @unchecked Sendable {
-    let condition = NSCondition()
+    let condition = Monitor()
     // All below is guarded by the condition's lock.
     var ready: [Int: Result<Value, any Error>] = [:]
     /// The next to be made, and the next to be taken.
     var made: Int
     var taken: Int
     var isClosed = false
+    /// Why no thread makes values.
+    var problem: (any Error)?
     let end: Int
     let depth: Int
     let make: @Sendable (Int) throws -> Value
@@ -51,10 +52,11 @@ package final class Prefetcher<Value: Sendable>: Sendable {
     let shared = Shared(range, depth: max(depth, 1), make: make)
     self.shared = shared
     for index in 0..<max(workers, 1) {
-      let thread = Thread { shared.work() }
-      thread.name = "data \(index)"
-      thread.stackSize = 8 << 20
-      thread.start()
+      do { try startThread(stackSize: 8 << 20) { shared.work() } } catch {
+        // Fewer do the same work.
+        if index == 0 { shared.condition.withLock { shared.problem = error } }
+        break
+      }
     }
   }
 
@@ -76,6 +78,7 @@ package final class Prefetcher<Value: Sendable>: Sendable {
           shared.condition.broadcast()
           return result
         }
+        if let problem = shared.problem { throw problem }
         shared.condition.wait()
       }
     }?.get()

@@ -1,5 +1,4 @@
 internal import Architectures
-internal import Foundation
 internal import TensorCore
 
 /// The keys of one level of a recipe, asked for one by one; what nobody asked for is an error.

@@ -1,5 +1,4 @@
 internal import TensorCore
-internal import Yams
 
 /// YAML as it was written: scalars are text until somebody asks for a number.
 struct RecipeTree: Sendable {
@@ -36,54 +35,42 @@ struct RecipeTree: Sendable {
         "'\(name)' has a line of \(longest) bytes and \(brackets) brackets; "
           + "recipes have at most \(RecipeTree.maximumLineLength) of either")
     }
-    let node: Node?
+    let document: YAMLDocument?
     do {
-      node = try Yams.compose(yaml: text)
-    } catch {
-      throw LigatureError(.format, "'\(name)' is not YAML: \(RecipeTree.explain(error))")
+      document = try YAMLDocument(text)
+    } catch let error as LigatureError {
+      throw LigatureError(error.code, "'\(name)' is not YAML: \(error.message)")
     }
+    guard let document else { throw LigatureError(.format, "'\(name)' is empty; see Models/Recipes for recipes") }
     var count = 0
-    guard let node else { throw LigatureError(.format, "'\(name)' is empty; see Models/Recipes for recipes") }
-    try self.init(node, name, depth: 0, &count)
+    try self.init(YAMLDocument.root, document, name, depth: 0, &count)
   }
 
-  private init(_ node: Node, _ name: String, depth: Int, _ count: inout Int) throws {
+  private init(_ number: Int, _ document: YAMLDocument, _ name: String, depth: Int, _ count: inout Int) throws {
     count += 1
     guard count <= RecipeTree.maximumNodeCount, depth <= RecipeTree.maximumDepth else {
       throw LigatureError(.limit, "'\(name)' is nested too deeply, or repeats itself by aliases too often")
     }
-    place = node.mark.map { "\(name):\($0.line)" } ?? name
+    guard let (node, line) = document.node(number) else { throw LigatureError(.format, "'\(name)' lacks a part") }
+    place = "\(name):\(line)"
     switch node {
-    case .scalar(let scalar):
-      let isPlain = scalar.style == .plain || scalar.style == .any
-      let isNothing = isPlain && ["", "~", "null", "Null", "NULL"].contains(scalar.string)
-      content = isNothing ? .nothing : .scalar(scalar.string)
-    case .sequence(let sequence):
-      content = .list(try sequence.map { try RecipeTree($0, name, depth: depth + 1, &count) })
-    case .mapping(let mapping):
+    case .scalar(let text, let isPlain):
+      let isNothing = isPlain && ["", "~", "null", "Null", "NULL"].contains(text)
+      content = isNothing ? .nothing : .scalar(text)
+    case .sequence(let items):
+      content = .list(try items.map { try RecipeTree($0, document, name, depth: depth + 1, &count) })
+    case .mapping(let pairs):
       var entries: [(key: String, value: RecipeTree)] = []
-      for (key, value) in mapping {
-        guard let text = key.string else { throw LigatureError(.format, "\(place): a key that is no text") }
+      for (key, value) in pairs {
+        guard case .scalar(let text, _)? = document.node(key)?.node else {
+          throw LigatureError(.format, "\(place): a key that is no text")
+        }
         guard !entries.contains(where: { $0.key == text }) else {
           throw LigatureError(.format, "\(place): the key '\(text)' is there twice; remove one")
         }
-        entries.append((text, try RecipeTree(value, name, depth: depth + 1, &count)))
+        entries.append((text, try RecipeTree(value, document, name, depth: depth + 1, &count)))
       }
       content = .map(entries)
-    case .alias:
-      throw LigatureError(.format, "\(place): an alias without its anchor")
-    }
-  }
-
-  private static func explain(_ error: any Error) -> String {
-    switch error as? YamlError {
-    case .scanner(let context, let problem, let mark, _), .parser(let context, let problem, let mark, _),
-      .composer(let context, let problem, let mark, _):
-      return "line \(mark.line): \(context.map { "\($0.text) " } ?? "")\(problem)"
-    case .duplicatedKeysInMapping(let duplicates, let context):
-      return "line \(context.mark.line): the key '\(duplicates.first ?? "")' is there twice"
-    case .reader(let problem, _, _, _): return problem
-    default: return "it cannot be parsed"
     }
   }
 }

@@ -1,4 +1,4 @@
-internal import Foundation
+internal import FoundationEssentials
 internal import TensorCore
 
 /// The folder of a run: `log.jsonl`, `curve.svg`, `step-000123.onnx`, `best.onnx`, `model.onnx`.
@@ -14,7 +14,7 @@ struct RunFolder {
     }
   }
 
-  func callAsFunction(_ name: String) -> String { (path as NSString).appendingPathComponent(name) }
+  func callAsFunction(_ name: String) -> String { Path.join(path, name) }
 
   var log: String { self("log.jsonl") }
   var curve: String { self("curve.svg") }

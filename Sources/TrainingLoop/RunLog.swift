@@ -1,4 +1,5 @@
-internal import Foundation
+internal import FoundationEssentials
+internal import Glibc
 internal import TensorCore
 
 /// One line of `log.jsonl`: what happened up to a step.
@@ -34,7 +35,7 @@ public struct LogEntry: Codable, Sendable, Equatable {
 final class RunLog {
   private(set) var entries: [LogEntry]
   private let path: String
-  private let file: FileHandle
+  private let file: Int32
   private let encoder: JSONEncoder
 
   /// - Parameter step: what was logged after it is dropped: those steps are done again.
@@ -46,14 +47,11 @@ final class RunLog {
     var text = Data()
     for entry in entries { text.append(try encoder.encode(entry) + [0x0A]) }
     try AtomicFile.write([UInt8](text), to: path)
-    guard let file = FileHandle(forWritingAtPath: path) else {
-      throw LigatureError(.file, "cannot write '\(path)': \(systemErrorText())")
-    }
-    self.file = file
-    do { try file.seekToEnd() } catch { throw RunLog.unwritable(path, error) }
+    file = unsafe open(path, O_WRONLY | O_APPEND | O_CLOEXEC)
+    guard file >= 0 else { throw RunLog.unwritable(path) }
   }
 
-  deinit { try? file.close() }
+  deinit { if file >= 0 { close(file) } }
 
   /// Entries of an earlier run. A last line that was cut off by the end of the program is left out.
   static func read(_ path: String) throws -> [LogEntry] {
@@ -66,16 +64,21 @@ final class RunLog {
   }
 
   func append(_ entry: LogEntry) throws {
-    do {
-      // One write: a line is there as a whole, or cut off at the end.
-      try file.write(contentsOf: encoder.encode(entry) + [0x0A])
-    } catch {
-      throw RunLog.unwritable(path, error)
+    // One write, as a rule: a line is there as a whole, or cut off at the end.
+    let line = try [UInt8](encoder.encode(entry)) + [0x0A]
+    var done = 0
+    while done < line.count {
+      let count = unsafe line.withUnsafeBytes {
+        unsafe write(file, $0.baseAddress.map { unsafe $0 + done }, $0.count - done)
+      }
+      if count < 0, errno == EINTR { continue }
+      guard count > 0 else { throw RunLog.unwritable(path) }
+      done += count
     }
     entries.append(entry)
   }
 
-  private static func unwritable(_ path: String, _ error: any Error) -> LigatureError {
-    LigatureError(.file, "cannot write '\(path)'; make room and resume", cause: error)
+  private static func unwritable(_ path: String) -> LigatureError {
+    LigatureError(.file, "cannot write '\(path)': \(systemErrorText()); make room and resume")
   }
 }

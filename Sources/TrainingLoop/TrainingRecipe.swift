@@ -1,5 +1,5 @@
 internal import Architectures
-internal import Foundation
+internal import FoundationEssentials
 internal import TensorCore
 
 /// What `ligature train` does: read from YAML, where unknown keys are errors.

@@ -1,5 +1,5 @@
 internal import Architectures
-internal import Foundation
+internal import FoundationEssentials
 internal import ONNXFormat
 internal import Operators
 internal import TensorCore
@@ -288,7 +288,7 @@ public final class TrainingRun {
 
 /// Carries notes from the threads that read data.
 private final class NoteRelay: @unchecked Sendable {
-  private let lock = NSLock()
+  private let lock = Monitor()
   private weak var observer: (any TrainingObserver)?
 
   init(_ observer: any TrainingObserver) { self.observer = observer }

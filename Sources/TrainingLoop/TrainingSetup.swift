@@ -1,5 +1,5 @@
 internal import Architectures
-internal import Foundation
+internal import FoundationEssentials
 internal import GraphIR
 internal import MMOCRConverter
 internal import TensorCore
@@ -119,7 +119,7 @@ struct TrainingSetup {
 
   /// Parameters by name from a file that some program wrote.
   private static func tensors(_ path: String) throws -> [String: Tensor] {
-    guard ["pth", "pt", "safetensors", "onnx"].contains((path as NSString).pathExtension.lowercased()) else {
+    guard ["pth", "pt", "safetensors", "onnx"].contains(Path.ending(of: path).lowercased()) else {
       throw LigatureError(
         .usage, "'initial' names '\(path)'; parameters are taken from .pth, .safetensors and .onnx files")
     }

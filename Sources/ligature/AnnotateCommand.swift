@@ -1,6 +1,6 @@
 import Architectures
 import ArgumentParser
-import Foundation
+import FoundationEssentials
 import ONNXFormat
 import Operators
 import TensorCore

@@ -1,6 +1,5 @@
 import Architectures
 import ArgumentParser
-import Foundation
 import MMOCRConverter
 import TensorCore
 

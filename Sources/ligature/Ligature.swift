@@ -1,5 +1,6 @@
 import ArgumentParser
-import Foundation
+import FoundationEssentials
+import Glibc
 import TensorCore
 
 @main
@@ -44,14 +45,14 @@ struct Ligature: ParsableCommand {
       }
     } catch let error as LigatureError where error.code == .usage {
       complain(error)
-      Foundation.exit(ExitCode.validationFailure.rawValue)
+      Glibc.exit(ExitCode.validationFailure.rawValue)
     } catch let error as LigatureError {
       complain(error)
-      Foundation.exit(ExitCode.unusable.rawValue)
+      Glibc.exit(ExitCode.unusable.rawValue)
     } catch  where !(error is ExitCode) && exitCode(for: error) == .failure {
       // Not one of ours and not the parser's.
       complain(LigatureError(.file, "could not go on", cause: error))
-      Foundation.exit(ExitCode.unusable.rawValue)
+      Glibc.exit(ExitCode.unusable.rawValue)
     } catch {
       exit(withError: error)
     }
@@ -70,5 +71,14 @@ func complain(_ error: some Error) { writeToStandardError("error: \("\(error)".p
 
 /// Where standard error is closed or full, nobody is there to be told.
 func writeToStandardError(_ text: String) {
-  try? FileHandle.standardError.write(contentsOf: Data(text.utf8))
+  let bytes = Array(text.utf8)
+  var done = 0
+  while done < bytes.count {
+    let count = unsafe bytes.withUnsafeBytes {
+      unsafe write(2, $0.baseAddress.map { unsafe $0 + done }, $0.count - done)
+    }
+    if count < 0, errno == EINTR { continue }
+    guard count > 0 else { return }
+    done += count
+  }
 }

@@ -1,5 +1,5 @@
 import ArgumentParser
-import Foundation
+import FoundationEssentials
 import Measuring
 import Runtime
 import TensorCore
@@ -53,7 +53,7 @@ struct ProfileCommand: ParsableCommand {
     }
     let machine = MachinePeak.measure(loaded.session.options.pool)
     let profile = try Profile(loaded.session, inputs, runs: runs, machine: machine)
-    let name = (model as NSString).lastPathComponent
+    let name = Path.name(model)
     if let trace { try write(ChromeTrace(profile, model: name).encoded(), to: trace) }
     if let svg { try write(Data(FlameGraph(profile, model: name).svg.utf8), to: svg) }
     if json {

@@ -1,6 +1,7 @@
 import Architectures
 import ArgumentParser
-import Foundation
+import FoundationEssentials
+import Glibc
 import Imaging
 import TensorCore
 
@@ -150,19 +151,19 @@ enum PictureFiles {
         throw LigatureError(.file, "cannot list '\(path)'; check its permissions", cause: error)
       }
       // A folder inside is not looked into, whatever its name.
-      let pictures = names.filter { extensions.contains(($0 as NSString).pathExtension.lowercased()) }.sorted()
-        .filter { !isFolder((path as NSString).appendingPathComponent($0)) }
+      let pictures = names.filter { extensions.contains(Path.ending(of: $0).lowercased()) }.sorted()
+        .filter { !isFolder(Path.join(path, $0)) }
       guard !pictures.isEmpty else {
         throw LigatureError(.file, "no JPEG, PNG or WebP file lies directly in '\(path)'")
       }
-      return pictures.map { (path as NSString).appendingPathComponent($0) }
+      return pictures.map { Path.join(path, $0) }
     }
   }
 }
 
 private func isFolder(_ path: String) -> Bool {
-  var isFolder: ObjCBool = false
-  return unsafe FileManager.default.fileExists(atPath: path, isDirectory: &isFolder) && isFolder.boolValue
+  var isFolder = false
+  return FileManager.default.fileExists(atPath: path, isDirectory: &isFolder) && isFolder
 }
 
 /// Where `--draw` writes: one file for one picture, a folder for several.
@@ -186,12 +187,12 @@ private struct DrawingTarget {
   }
 
   private static func name(_ picture: String) -> String {
-    ((picture as NSString).lastPathComponent as NSString).deletingPathExtension + ".png"
+    Path.stem(Path.name(picture)) + ".png"
   }
 
   func draw(_ lines: [TextLine], over picture: Image, path source: String) throws {
     let annotations = lines.map { TextAnnotation(corners: $0.textCorners, text: $0.text, score: Float($0.score)) }
-    let target = isFolder ? (path as NSString).appendingPathComponent(DrawingTarget.name(source)) : path
+    let target = isFolder ? Path.join(path, DrawingTarget.name(source)) : path
     try picture.annotated(with: annotations).save(path: target)
   }
 }

@@ -1,5 +1,5 @@
 import ArgumentParser
-import Foundation
+import Glibc
 import Synchronization
 import TensorCore
 import TrainingLoop
@@ -111,5 +111,5 @@ private final class TrainingDisplay: TrainingObserver {
 
 extension Double {
   /// Three digits that count: `0.000123`, `1.5e-07`.
-  fileprivate var significant: String { String(format: "%.3g", self) }
+  fileprivate var significant: String { printed(self, "%.3g") }
 }

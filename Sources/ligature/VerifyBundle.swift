@@ -1,4 +1,4 @@
-import Foundation
+import FoundationEssentials
 import Parity
 import Runtime
 import TensorCore
@@ -32,7 +32,7 @@ struct BundleVerification {
       let rows = checks.filter { $0.section == section }
       for row in shown(rows, all: all) {
         table.append([
-          section.rawValue, row.name, String(format: "%.3g", row.error), String(format: "%.3g", row.tolerance),
+          section.rawValue, row.name, printed(row.error, "%.3g"), printed(row.tolerance, "%.3g"),
           row.measure, row.passed ? "passed" : "FAILED",
         ])
       }

@@ -1,5 +1,5 @@
 import ArgumentParser
-import Foundation
+import FoundationEssentials
 import ONNXFormat
 import Operators
 import Parity
@@ -86,7 +86,7 @@ struct VerifyCommand: ParsableCommand {
     do {
       return try FileManager.default.contentsOfDirectory(atPath: folder)
         .filter { $0.hasPrefix("test_data_set_") }
-        .sorted { $0.compare($1, options: .numeric) == .orderedAscending }
+        .sorted(by: precedesByNumbers)
     } catch {
       throw LigatureError(.file, "cannot list '\(folder)'", cause: error)
     }
@@ -180,8 +180,8 @@ struct VerifyCommand: ParsableCommand {
     ])
     for row in rows {
       table.append([
-        row.dataSet, row.output, row.type, String(format: "%.3g", row.maximalAbsoluteError),
-        String(format: "%.3g", row.maximalRelativeError),
+        row.dataSet, row.output, row.type, printed(row.maximalAbsoluteError, "%.3g"),
+        printed(row.maximalRelativeError, "%.3g"),
         row.passed ? "passed" : "FAILED" + (row.problem.map { ": \($0)" } ?? ""),
       ])
     }

@@ -1,4 +1,3 @@
-import Foundation
 public import GraphIR
 public import TensorCore
 
@@ -14,7 +13,7 @@ extension Model {
     checksum: ChecksumPolicy = .verified
   ) throws {
     let storage = try TensorStorage(mapping: path)
-    let folder = (path as NSString).deletingLastPathComponent
+    let folder = Path.folder(of: path)
     do {
       try self.init(storage, external: ExternalData(folder: folder), operators, limits, checksum)
     } catch let error as LigatureError where error.node == nil {

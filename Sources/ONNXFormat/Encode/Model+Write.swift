@@ -1,4 +1,3 @@
-import Foundation
 internal import GraphIR
 internal import TensorCore
 
@@ -34,7 +33,7 @@ extension Model {
       _ = try sink.finish()
       return try file.commit()
     }
-    let dataName = (path as NSString).lastPathComponent + ".data"
+    let dataName = Path.name(path) + ".data"
     let dataFile = try AtomicFile(path + ".data", followingLinks: false)
     let data = ByteSink(file: dataFile)
     try WireEncoder.write(message, to: sink) { tensor in

@@ -1,5 +1,4 @@
 internal import CONNX
-import Foundation
 internal import TensorCore
 
 /// Where encoded bytes go: memory, or a file that appears complete or not at all.

@@ -1,5 +1,5 @@
 internal import CONNX
-import Foundation
+import Glibc
 internal import TensorCore
 
 /// Descriptors of the messages that are read on their own.

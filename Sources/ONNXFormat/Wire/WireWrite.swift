@@ -1,5 +1,4 @@
 internal import CONNX
-import Foundation
 internal import GraphIR
 internal import TensorCore
 

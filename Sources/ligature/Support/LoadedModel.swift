@@ -1,5 +1,4 @@
 import Architectures
-import Foundation
 import GraphIR
 import ONNXFormat
 import Runtime

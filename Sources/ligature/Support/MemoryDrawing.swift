@@ -1,4 +1,3 @@
-import Foundation
 import GraphIR
 import Runtime
 
@@ -56,8 +55,8 @@ struct MemoryDrawing {
   private func number(_ value: Double) -> String { value.fixed(1) }
 
   private func escaped(_ text: String) -> String {
-    text.printable.replacingOccurrences(of: "&", with: "&amp;").replacingOccurrences(of: "<", with: "&lt;")
-      .replacingOccurrences(of: ">", with: "&gt;").replacingOccurrences(of: "\"", with: "&quot;")
+    text.printable.replacing("&", with: "&amp;").replacing("<", with: "&lt;")
+      .replacing(">", with: "&gt;").replacing("\"", with: "&quot;")
   }
 
   // ── Colours ──

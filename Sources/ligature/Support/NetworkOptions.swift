@@ -1,6 +1,6 @@
 import Architectures
 import ArgumentParser
-import Foundation
+import FoundationEssentials
 import MMOCRConverter
 import TensorCore
 

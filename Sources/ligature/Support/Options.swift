@@ -1,5 +1,4 @@
 import ArgumentParser
-import Foundation
 import GraphIR
 import Runtime
 import TensorCore

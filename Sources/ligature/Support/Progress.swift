@@ -1,4 +1,4 @@
-import Foundation
+import Glibc
 
 /// Says on standard error how far several inputs have come: a bar on a terminal, else a line for each. Of a single
 /// input it says nothing.

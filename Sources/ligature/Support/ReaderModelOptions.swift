@@ -1,6 +1,6 @@
 import Architectures
 import ArgumentParser
-import Foundation
+import FoundationEssentials
 import Runtime
 import TensorCore
 
@@ -67,7 +67,7 @@ enum ModelFolder {
 
   static func find(_ name: String, option: String) throws -> String {
     for folder in candidates {
-      let path = (folder as NSString).appendingPathComponent(name)
+      let path = Path.join(folder, name)
       if FileManager.default.fileExists(atPath: path) { return path }
     }
     throw LigatureError(
