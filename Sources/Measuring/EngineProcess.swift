@@ -56,7 +56,7 @@ package final class EngineProcess {
     var (arguments, variables) = unsafe (
       command.map { unsafe strdup($0) } + [nil], environment.map { unsafe strdup($0) } + [nil]
     )
-    defer { for unsafetext in unsafe arguments + variables { unsafe free(text) } }
+    defer { unsafe (arguments + variables).forEach { unsafe free($0) } }
     var process = pid_t()
     let problem = unsafe posix_spawn(&process, command[0], &actions, nil, &arguments, &variables)
     errno = problem
