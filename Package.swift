@@ -76,7 +76,7 @@ let package = Package(
   name: "ligature",
   products: [],
   dependencies: [
-    .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
+    .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2")
   ],
   targets: chosen([
     // Foreign libraries
