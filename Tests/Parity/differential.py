@@ -14,28 +14,31 @@ import onnxruntime
 channel = os.fdopen(os.dup(1), "w")
 os.dup2(2, 1)
 onnxruntime.set_default_logger_severity(3)
-options = onnxruntime.SessionOptions()
-options.intra_op_num_threads = 1
-options.inter_op_num_threads = 1
 
 
-def opened(model):
-    try:
-        return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
-    except onnxruntime.capi.onnxruntime_pybind11_state.InvalidArgument as error:
-        # Its fusion of Gelu removes a product that others read as well, and it then calls the model invalid. Of one
-        # that is, it says so without fusions too.
-        if "is not a graph input, initializer, or output of a previous node" not in str(error):
-            raise
-        plain = onnxruntime.SessionOptions()
-        plain.intra_op_num_threads = 1
-        plain.inter_op_num_threads = 1
-        plain.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_BASIC
-        return onnxruntime.InferenceSession(model, plain, providers=["CPUExecutionProvider"])
+def settings(level):
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    options.inter_op_num_threads = 1
+    options.graph_optimization_level = level
+    return options
+
+
+every = settings(onnxruntime.GraphOptimizationLevel.ORT_ENABLE_ALL)
+# Its fusions of Gelu remove a product that others read as well, or refuse a scalar; it then calls the model or the
+# input invalid. Where one really is, it says so without fusions too.
+basic = settings(onnxruntime.GraphOptimizationLevel.ORT_ENABLE_BASIC)
 
 
 def answer(task):
-    session = opened(task["model"])
+    try:
+        return results(task, every)
+    except onnxruntime.capi.onnxruntime_pybind11_state.InvalidArgument:
+        return results(task, basic)
+
+
+def results(task, options):
+    session = onnxruntime.InferenceSession(task["model"], options, providers=["CPUExecutionProvider"])
     outputs = []
     for number, given in enumerate(task["inputs"]):
         feed = {
