@@ -24,7 +24,7 @@ test: packages build models venv test-models
 
 measure: build models test-models
 	Tests/Parity/venv.sh --openvino
-	Tests/Performance/measure.py cases scaling limits tables
+	Tests/Performance/measure.py cases starts scaling limits tables
 
 conformance: packages
 	@Tests/Conformance/fetch

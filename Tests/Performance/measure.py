@@ -3,7 +3,8 @@
 
     Tests/Parity/venv.sh --openvino            # once: Python with both
     Models/fetch && Models/fetch --raw --ddddocr
-    Tests/Performance/measure.py cases         # latency, memory and start of each model of the set
+    Tests/Performance/measure.py cases         # latency of each model of the set, on one and two threads
+    Tests/Performance/measure.py starts        # memory and start of each, without and with --cache
     Tests/Performance/measure.py scaling       # the cost over image sizes and batch sizes
     Tests/Performance/measure.py limits        # share of the machine's own peak, by kind of convolution
     Tests/Performance/measure.py tables        # writes what was measured into the two README.md
@@ -17,6 +18,7 @@ import os
 import pathlib
 import subprocess
 import sys
+import tempfile
 
 here = pathlib.Path(__file__).resolve().parent
 root = here.parent.parent
@@ -114,6 +116,35 @@ class Measurement:
                     engines[result.pop("engine")] = result
                 entry[str(comparison["threads"])] = engines
                 print(f"{name}, {comparison['threads']} thread(s): {self.line(engines)}", flush=True)
+            self.save()
+
+    def starts(self):
+        """Memory, loading and the first run, of which `cases` measures too few for small differences."""
+        for name, model, given, sizes in CASES:
+            if not self.wanted(name):
+                continue
+            entry = self.results.setdefault("starts", {}).setdefault(name, {})
+            with tempfile.TemporaryDirectory() as folder:
+                for key, against, extra in [
+                    ("plain", self.options.against, []), ("cache", "onnxruntime", ["--cache", folder])
+                ]:
+                    report = self.program(
+                        "bench", self.model(model), "--shape", f"{given}={sizes}", "--threads", "1", "--against",
+                        against, "--python", self.options.python, "--seconds", "0.02", "--runs", "1", "--starts",
+                        str(max(self.options.starts, 3)), "--json", *extra)
+                    engines = {}
+                    for result in report["comparisons"][0]["results"]:
+                        engines[result["engine"]] = {
+                            key: result[key]
+                            for key in ["load", "firstRun", "peakResident", "residentBefore", "startRatio"]
+                            if key in result}
+                    entry[key] = engines
+            entry["date"] = report["date"][:10]
+            entry["revision"] = self.revision()
+            plain, cache = entry["plain"], entry["cache"]
+            print(
+                f"{name}: {start(plain['ligature']):.1f} ms, with --cache {start(cache['ligature']):.1f} ms; ONNX Runtime "
+                f"{start(plain['onnxruntime']):.1f} and {start(cache['onnxruntime']):.1f} ms", flush=True)
             self.save()
 
     @staticmethod
@@ -244,43 +275,56 @@ class Measurement:
         return lines
 
     def memory_table(self):
-        lines = []
+        starts = self.results.get("starts", {})
+        names = [case[0] for case in CASES if case[0] in starts]
+        if not names:
+            return ["Not measured yet: `Tests/Performance/measure.py starts tables`."]
+        dates = max(starts[name]["date"] for name in names)
+        which = " and ".join(sorted({starts[name]["revision"] for name in names}))
+        lines = [f"Measured {dates}, revision {which}, with one thread.", ""]
         header = ["model", "peak: ours"] + [f"/ {name}" for name in ENGINES.values()]
         header += ["load + first run: ours"] + [f"/ {name}" for name in ENGINES.values()]
+        header += ["with `--cache`", "/ ONNX Runtime", "peak", "/ ONNX Runtime"]
         lines += row(header) + row(["---"] * len(header))
         means = {}
-        for name, entry in self.measured():
-            engines = entry.get("1") or next(iter(entry.values()))
-            ours = engines["ligature"]
+
+        def ratio(column, value, text=None):
+            means.setdefault(column, []).append(value)
+            return text or f"{value:.2f}"
+
+        for name in names:
+            plain, cache = starts[name]["plain"], starts[name]["cache"]
+            ours = plain["ligature"]
             cells = [name, f"{ours['peakResident'] / 2**20:.0f} MiB"]
             for engine in ENGINES:
-                result = engines.get(engine, {})
+                result = plain.get(engine, {})
                 if not result.get("peakResident"):
                     cells.append("–")
                     continue
-                whole = ours["peakResident"] / result["peakResident"]
                 above = (ours["peakResident"] - ours["residentBefore"]) / (
                     result["peakResident"] - result["residentBefore"])
-                means.setdefault((engine, "whole"), []).append(whole)
                 means.setdefault((engine, "above"), []).append(above)
-                cells.append(f"{whole:.2f} ({above:.2f})")
-            cells.append(f"{ours['load'] + ours['firstRun']:.0f} ms")
+                whole = ratio((engine, "whole"), ours["peakResident"] / result["peakResident"])
+                cells.append(f"{whole} ({above:.2f})")
+            cells.append(f"{start(ours):.0f} ms")
             for engine in ENGINES:
-                result = engines.get(engine, {})
-                if "startRatio" not in result:
-                    cells.append("–")
-                    continue
-                means.setdefault((engine, "start"), []).append(result["startRatio"])
-                cells.append(f"{result['startRatio']:.2f}")
+                result = plain.get(engine, {})
+                cells.append(ratio((engine, "start"), start(ours) / start(result)) if "load" in result else "–")
+            ours, theirs = cache["ligature"], cache["onnxruntime"]
+            cells += [f"{start(ours):.0f} ms", ratio("cached start", start(ours) / start(theirs))]
+            cells += [
+                f"{ours['peakResident'] / 2**20:.0f} MiB",
+                ratio("cached peak", ours["peakResident"] / theirs["peakResident"])]
             lines += row(cells)
 
-        def mean(engine, kind):
-            values = means.get((engine, kind), [])
+        def mean(column):
+            values = means.get(column, [])
             return f"{math.exp(sum(map(math.log, values)) / len(values)):.2f}" if values else "–"
 
         cells = ["**geometric mean**", ""]
-        cells += [f"**{mean(engine, 'whole')}** ({mean(engine, 'above')})" for engine in ENGINES]
-        cells += [""] + [f"**{mean(engine, 'start')}**" for engine in ENGINES]
+        cells += [f"**{mean((engine, 'whole'))}** ({mean((engine, 'above'))})" for engine in ENGINES]
+        cells += [""] + [f"**{mean((engine, 'start'))}**" for engine in ENGINES]
+        cells += ["", f"**{mean('cached start')}**", "", f"**{mean('cached peak')}**"]
         return lines + row(cells)
 
     def scaling_table(self):
@@ -346,6 +390,10 @@ def row(cells):
     return ["| " + " | ".join(cells) + " |"]
 
 
+def start(result):
+    return result["load"] + result["firstRun"]
+
+
 def replace(path, name, lines):
     """Puts lines between the markers of that name."""
     text = path.read_text()
@@ -359,7 +407,7 @@ def replace(path, name, lines):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", nargs="+", choices=["cases", "scaling", "limits", "tables"])
+    parser.add_argument("what", nargs="+", choices=["cases", "starts", "scaling", "limits", "tables"])
     parser.add_argument("--program", default=str(root / ".build/release/ligature"))
     parser.add_argument("--python", default=str(root / ".build/parity-venv/bin/python"))
     parser.add_argument("--models", default=os.environ.get("LIGATURE_MODELS", str(root / ".build/models")))
