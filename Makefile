@@ -85,7 +85,8 @@ release: packages
 	strip -o .build/static/ligature .build/static/release/ligature
 	@printf '── %s bytes, stripped (at most 31457280)\n' "$$(stat -c %s .build/static/ligature)"
 	@test "$$(stat -c %s .build/static/ligature)" -le 31457280
-	@! ldd .build/static/ligature | grep -E 'libswift|Foundation|dispatch'
+	@! ldd .build/static/ligature | grep -E 'libswift|Foundation|/libdispatch'
+	@.build/static/ligature --help > /dev/null
 	@echo "── libraries of the system that it names itself"
 	@readelf -d .build/static/ligature | sed -n 's/.*Shared library: \[\(.*\)\]/\1/p'
 
