@@ -50,7 +50,7 @@ SECONDS := 60
 FUZZ_TARGETS := model checkpoint image graph operators
 FUZZER := $(firstword $(wildcard $(dir $(shell which swiftc))../lib/clang/*/lib/linux/libclang_rt.fuzzer_no_main-$(shell uname -m).a))
 FUZZ_FLAGS := -c release --scratch-path .build/fuzz --sanitize address --product fuzz -Xswiftc \
-  -sanitize-coverage=edge,inline-8bit-counters,pc-table,trace-cmp,indirect-calls -Xcc -fsanitize=fuzzer-no-link $(UNDEFINED)
+  -sanitize-coverage=edge,inline-8bit-counters,pc-table,trace-cmp,indirect-calls -Xcc -fsanitize=fuzzer-no-link $(UNDEFINED) $(WATCHED)
 
 fuzz: packages
 	LIGATURE_FUZZER=$(FUZZER) swift build $(FUZZ_FLAGS)
