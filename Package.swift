@@ -147,7 +147,8 @@ let package = Package(
     program(
       "ligature",
       [
-        "Architectures", "GraphIR", "Imaging", "MMOCRConverter", "Measuring", "ONNXFormat", "Operators", "Parity",
+        "Architectures", "GraphIR", "Imaging", "Kernels", "MMOCRConverter", "Measuring", "ONNXFormat", "Operators",
+        "Parity",
         "Passes", "PyTorchCheckpoint", "Runtime", "Synthesis", "TensorCore", "TensorFiles", "TrainingLoop",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ]),

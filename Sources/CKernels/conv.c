@@ -16,6 +16,8 @@ enum {
   most_columns = 1024,
   line_floats = 1024 + 64,
   most_height = 16,
+  least_paired = 24,
+  least_gathered = 128,
 };
 
 static long group_filters(const lig_conv *p) { return p->filters / p->groups; }
@@ -25,6 +27,7 @@ static void prepare_matmul(lig_conv *p) {
     .m = p->batch, .n = p->filters, .k = p->k, .a_row = p->k, .a_column = 1, .b_row = p->is_adjoint ? p->filters : 1,
     .b_column = p->is_adjoint ? 1 : p->k, .alpha = 1, .b_is_packed = 1, .activation = p->activation,
   };
+  p->matmul.allows_bfloat16 = p->allows_bfloat16;
   lig_matmul_prepare(&p->matmul);
 }
 
@@ -45,7 +48,7 @@ static void prepare_depthwise(lig_conv *p) {
 
 static void prepare_tiles(lig_conv *p) {
   long columns = p->out_h * p->out_w, rows = group_filters(p), width = p->panel_width;
-  long most = gemm_min(most_columns, gemm_max(tile_floats / p->depth / width * width, width));
+  long most = gemm_min(most_columns, gemm_max(tile_floats / gemm_places(p->isa, p->depth) / width * width, width));
   p->column_tasks = (columns + most - 1) / most;
   p->row_tasks = 1;
   long images = p->batch * p->groups;
@@ -102,13 +105,25 @@ static void prepare_shifted(lig_conv *p) {
   p->row_tasks = (rows + p->rows_per_task - 1) / p->rows_per_task;
 }
 
+// Few filters do not pay for rounding what they read; more are needed where that is gathered first instead of read where
+// it lies.
+static int pairs_suit(lig_conv *p, int pointwise) {
+  if (!p->allows_bfloat16 || p->is_adjoint || p->k < least_paired) return 0;
+  return group_filters(p) >= (pointwise || !can_shift(p) ? least_paired : least_gathered);
+}
+
+static void settle_panels(lig_conv *p, int isa) {
+  p->isa = isa;
+  p->panel_width = gemm_width(isa);
+  p->panel_height = gemm_height(isa, group_filters(p));
+  p->depth = isa & LIG_ISA_PAIRS ? 2 * gemm_depth(gemm_places(isa, p->k)) : gemm_depth(p->k);
+}
+
 void lig_conv_prepare(lig_conv *p) {
   int is_depthwise = p->groups > 1 && p->groups == p->channels;
   p->k = p->channels / p->groups * p->kernel_h * p->kernel_w;
   p->isa = is_depthwise ? (int)lig_isa() : gemm_isa(group_filters(p), p->out_h * p->out_w, p->k);
-  p->panel_width = gemm_width(p->isa);
-  p->panel_height = gemm_height(p->isa, group_filters(p));
-  p->depth = gemm_depth(p->k);
+  settle_panels(p, p->isa);
   int unpadded = p->pad_top == 0 && p->pad_left == 0;
   // Weights that are turned around are one matrix only if each is one number.
   int one_matrix = !p->is_adjoint || p->kernel_h * p->kernel_w == 1;
@@ -126,7 +141,8 @@ void lig_conv_prepare(lig_conv *p) {
   } else {
     int pointwise = p->kernel_h == 1 && p->kernel_w == 1 && p->stride_h == 1 && p->stride_w == 1 && unpadded &&
                     p->out_h == p->height && p->out_w == p->width;
-    if (!pointwise && !(p->isa & LIG_ISA_BLAS) && can_shift(p)) {
+    if (pairs_suit(p, pointwise)) settle_panels(p, gemm_isa_of_pairs());
+    if (!pointwise && !(p->isa & (LIG_ISA_BLAS | LIG_ISA_PAIRS)) && can_shift(p)) {
       p->algorithm = LIG_CONV_SHIFTED;
       prepare_shifted(p);
     } else {
@@ -142,7 +158,7 @@ long lig_conv_packed_count(const lig_conv *p) {
   if (p->algorithm == LIG_CONV_MATMUL) return lig_matmul_packed_count(&p->matmul);
   if (p->algorithm == LIG_CONV_DEPTHWISE) return p->filters * p->k;
   if (p->algorithm == LIG_CONV_WINOGRAD) return winograd_packed_count(p);
-  return p->groups * padded_filters(p) * p->k;
+  return p->groups * padded_filters(p) * gemm_places(p->isa, p->k);
 }
 
 typedef struct {
@@ -169,9 +185,14 @@ static void pack_task(void *context, long index, int worker) {
   long panels = padded_filters(p) / p->panel_height, group = index / panels, row = index % panels * p->panel_height;
   long rows = gemm_min(p->panel_height, group_filters(p) - row);
   const float *from = job->weights + (group * group_filters(p) + row) * p->k;
-  float *to = job->packed + group * padded_filters(p) * p->k, turned[most_height * gemm_most_depth];
+  float *to = job->packed + group * padded_filters(p) * gemm_places(p->isa, p->k), turned[most_height * gemm_most_depth];
   for (long k = 0; k < p->k; k += p->depth) {
     long depth = gemm_min(p->depth, p->k - k);
+    if (p->isa & LIG_ISA_PAIRS) {
+      gemm_pack_pairs_a(p->isa, to + k / 2 * padded_filters(p) + row * gemm_places(p->isa, depth), from + k, p->k, 1, rows,
+                        depth, p->panel_height, 1);
+      continue;
+    }
     if (p->is_adjoint) turn_rows(job, group, row, rows, k, depth, turned);
     gemm_pack_a(to + k * padded_filters(p) + row * depth, p->is_adjoint ? turned : from + k,
                 p->is_adjoint ? depth : p->k, 1, rows, depth, p->panel_height, 1);
@@ -194,7 +215,7 @@ void lig_conv_pack(const lig_conv *p, lig_pool *pool, const float *weights, floa
 }
 
 static int reads_in_place(const lig_conv *p) {
-  return p->algorithm == LIG_CONV_POINTWISE && (p->isa & LIG_ISA_BLAS || p->rows_per_task <= 2 * p->panel_height);
+  return p->algorithm == LIG_CONV_POINTWISE && !(p->isa & LIG_ISA_PAIRS) && (p->isa & LIG_ISA_BLAS || p->rows_per_task <= 2 * p->panel_height);
 }
 
 static long worker_floats(const lig_conv *p) {
@@ -222,6 +243,23 @@ typedef struct {
   float *y, *workspace;
 } conv_job;
 
+// The columns of a block as panels, or as OpenBLAS wants them.
+static void fill_panels(
+    const lig_conv *p, const float *x, long k, long depth, long column, gemm_block *block, float *gathered) {
+  const long plane = p->height * p->width;
+  if (p->algorithm == LIG_CONV_POINTWISE) {
+    const float *from = x + k * plane + column;
+    if (p->isa & LIG_ISA_PAIRS) gemm_pack_pairs_b(p->isa, gathered, from, plane, 1, depth, block->columns);
+    else gemm_pack_b(gathered, from, plane, 1, depth, block->columns, p->panel_width);
+    return;
+  }
+  VARIANT(p->isa, gather_columns)(
+      p, x, k, depth, column, block->columns, gathered,
+      p->isa & LIG_ISA_BLAS ? NULL : gathered + p->columns_per_task * p->depth);
+  if (p->isa & LIG_ISA_BLAS) block->b_row = p->columns_per_task, block->b_is_bare = 1;
+  if (p->isa & LIG_ISA_PAIRS) gemm_pair_panels(p->isa, gathered, depth, block->columns);
+}
+
 static void tile_task(void *context, long index, int worker) {
   const conv_job *job = context;
   const lig_conv *p = job->plan;
@@ -231,7 +269,7 @@ static void tile_task(void *context, long index, int worker) {
   long image = index / (p->row_tasks * p->column_tasks), group = image % p->groups;
   long columns = p->out_h * p->out_w, plane = p->height * p->width;
   const float *x = job->x + image * (p->channels / p->groups) * plane;
-  const float *packed = job->packed + group * padded_filters(p) * p->k;
+  const float *packed = job->packed + group * padded_filters(p) * gemm_places(p->isa, p->k);
   float *gathered = job->workspace + worker * worker_floats(p);
   long first = image * group_filters(p) + row;
   gemm_block block = {
@@ -245,11 +283,12 @@ static void tile_task(void *context, long index, int worker) {
     .activation = p->activation,
   };
   for (long k = 0; k < p->k; k += p->depth) {
-    block.depth = gemm_min(p->depth, p->k - k);
+    const long depth = gemm_min(p->depth, p->k - k);
+    block.depth = gemm_places(p->isa, depth);
     block.accumulate = k > 0;
     if (k > 0) block.row_bias = NULL;
-    block.last = k + block.depth == p->k;
-    block.a = packed + k * padded_filters(p) + row * block.depth;
+    block.last = k + depth == p->k;
+    block.a = packed + gemm_places(p->isa, k) * padded_filters(p) + row * block.depth;
     if (reads_in_place(p)) {
       block.b = x + k * plane + column;
       block.b_panel = p->panel_width;
@@ -259,14 +298,7 @@ static void tile_task(void *context, long index, int worker) {
       block.b = gathered;
       block.b_panel = block.depth * p->panel_width;
       block.b_row = p->panel_width;
-      if (p->algorithm == LIG_CONV_POINTWISE) {
-        gemm_pack_b(gathered, x + k * plane + column, plane, 1, block.depth, block.columns, p->panel_width);
-      } else {
-        VARIANT(p->isa, gather_columns)(
-            p, x, k, block.depth, column, block.columns, gathered,
-            p->isa & LIG_ISA_BLAS ? NULL : gathered + p->columns_per_task * p->depth);
-        if (p->isa & LIG_ISA_BLAS) block.b_row = p->columns_per_task, block.b_is_bare = 1;
-      }
+      fill_panels(p, x, k, depth, column, &block, gathered);
     }
     gemm_run(p->isa, &block);
   }

@@ -12,6 +12,7 @@ static unsigned detect(void) {
         __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq")) {
       found |= LIG_CPU_AVX512;
       if (__builtin_cpu_supports("avx512vnni")) found |= LIG_CPU_VNNI;
+      if (__builtin_cpu_supports("avx512bf16")) found |= LIG_CPU_BF16;
     }
   }
 #elif defined(__aarch64__)

@@ -7,6 +7,42 @@
 #define KERNELS "gemm.inc"
 #include "each_simd.h"
 
+// Once more for pairs of bfloat16, and their twin.
+#define PAIRS
+#if LIG_X86
+#define LANES 16
+#define HEIGHT 12
+#define TARGET LIG_BF16
+#define F(name) name##_bf16
+#define MASKED 1
+#define FUSED 1
+#include "simd.h"
+#include "gemm.inc"
+#include "simd_end.h"
+#endif
+
+#define LANES 4
+#ifdef __aarch64__
+#define HEIGHT 8
+#define FUSED 1
+#else
+#define HEIGHT 4
+#define FUSED 0
+#endif
+#define TARGET
+#define F(name) name##_pairs
+#define MASKED 0
+#include "simd.h"
+#include "gemm.inc"
+#include "simd_end.h"
+#undef PAIRS
+
+#if LIG_X86
+#define PAIRED(isa, name) ((isa) & LIG_ISA_AVX512 ? name##_bf16 : name##_pairs)
+#else
+#define PAIRED(isa, name) ((void)(isa), name##_pairs)
+#endif
+
 enum { blas_width = 64, blas_height = 16, blas_least = 16 };
 
 // Our own pool shares the work; threads of OpenBLAS on top of it would fight for the same cores.
@@ -24,12 +60,18 @@ int gemm_isa(long rows, long columns, long k) {
   return isa | LIG_ISA_BLAS;
 }
 
+int gemm_isa_of_pairs(void) {
+  return LIG_ISA_PAIRS | (lig_cpu() & LIG_CPU_BF16 ? LIG_ISA_AVX512 : LIG_ISA_PLAIN);
+}
+
 int gemm_width(int isa) {
+  isa &= ~LIG_ISA_PAIRS;
   return isa & LIG_ISA_BLAS ? blas_width : isa == LIG_ISA_AVX512 ? 32 : isa == LIG_ISA_AVX2 ? 16 : 8;
 }
 
 int gemm_height(int isa, long rows) {
   if (isa & LIG_ISA_BLAS) return blas_height;
+  isa &= ~LIG_ISA_PAIRS;
 #ifdef __aarch64__
   long most = 8;
 #else
@@ -97,6 +139,49 @@ void gemm_pack_b(
   }
 }
 
+enum { paired_depth = 64, widest_panel = 32 };  // of what is packed as floats before it is paired; even
+
+void gemm_pack_pairs_a(
+    int isa, float *out, const float *a, long row_step, long column_step, long rows, long k, int height, float scale) {
+  float floats[paired_depth * widest_panel] __attribute__((aligned(64)));
+  for (long row = 0; row < rows; row += height) {
+    long valid = gemm_min(height, rows - row);
+    for (long j = 0; j < k; j += paired_depth) {
+      long some = gemm_min(paired_depth, k - j);
+      gemm_pack_a(floats, a + row * row_step + j * column_step, row_step, column_step, valid, some, height, scale);
+      PAIRED(isa, pair_rows)(floats, some, height, out);
+      out += gemm_places(isa, some) * height;
+    }
+  }
+}
+
+void gemm_pack_pairs_b(
+    int isa, float *out, const float *b, long row_step, long column_step, long k, long columns) {
+  if (column_step == 1) {
+    PAIRED(isa, pack_pair_rows)(out, b, row_step, k, columns);
+    return;
+  }
+  const int width = gemm_width(isa);
+  float floats[paired_depth * widest_panel] __attribute__((aligned(64)));
+  for (long column = 0; column < columns; column += width) {
+    for (long j = 0; j < k; j += paired_depth) {
+      long some = gemm_min(paired_depth, k - j);
+      gemm_pack_b(floats, b + j * row_step + column * column_step, row_step, column_step, some,
+                  gemm_min(width, columns - column), width);
+      PAIRED(isa, pair_rows)(floats, some, width, out);
+      out += gemm_places(isa, some) * width;
+    }
+  }
+}
+
+void gemm_pair_panels(int isa, float *panels, long k, long columns) {
+  const long width = gemm_width(isa);
+  float *to = panels;
+  for (long column = 0; column < columns; column += width, panels += k * width, to += gemm_places(isa, k) * width) {
+    PAIRED(isa, pair_rows)(panels, k, width, to);
+  }
+}
+
 // Some of OpenBLAS' kernels leave the upper halves of AVX registers in use, which slows down all SSE code after them.
 #if LIG_X86
 __attribute__((target("avx"))) static void clear_upper_halves(void) { __builtin_ia32_vzeroupper(); }
@@ -130,7 +215,8 @@ static void run_blas(int isa, const gemm_block *g) {
 }
 
 void gemm_run(int isa, const gemm_block *block) {
-  if (isa & LIG_ISA_BLAS) run_blas(isa, block);
+  if (isa & LIG_ISA_PAIRS) PAIRED(isa, gemm_run)(block);
+  else if (isa & LIG_ISA_BLAS) run_blas(isa, block);
   else VARIANT(isa, gemm_run)(block);
 }
 

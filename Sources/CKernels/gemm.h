@@ -4,6 +4,9 @@
 // inner loop reads both in order. k is cut into blocks that depend on k alone. Hence a value of C is always summed in
 // the same order, however the work is shared.
 //
+// With LIG_ISA_PAIRS A and B hold bfloat16, two consecutive k side by side in the place of one float: what is called k
+// below then counts pairs. Products are summed in float32.
+//
 // With LIG_ISA_BLAS a block is one call of OpenBLAS, which cuts and packs by itself: A is packed row by row, B column
 // by column, or read as it lies (b_is_bare). Width and height are then only what tasks are rounded to.
 #ifndef LIG_GEMM_H
@@ -16,6 +19,10 @@ enum { gemm_most_depth = 192 };
 
 /// What multiplies rows x k by k x columns best: `lig_isa`, or that and LIG_ISA_BLAS.
 int gemm_isa(long rows, long columns, long k);
+/// What multiplies pairs of bfloat16 here.
+int gemm_isa_of_pairs(void);
+/// k of a matrix in places of a panel: pairs, the last of which may be half empty, or k itself.
+static inline long gemm_places(int isa, long k) { return isa & LIG_ISA_PAIRS ? (k + 1) / 2 : k; }
 /// Columns of a panel of B.
 int gemm_width(int isa);
 /// Rows of a panel of A with `rows` rows in all: close to the most that registers hold, evenly shared.
@@ -35,6 +42,14 @@ void gemm_pack_a(
 /// Packs k x columns of B into panels of `width`, zeros after the last column.
 void gemm_pack_b(
     float *out, const float *b, long row_step, long column_step, long k, long columns, int width);
+
+/// The same, rounded to pairs of bfloat16 (to nearest, ties to even) for an instruction set with LIG_ISA_PAIRS.
+void gemm_pack_pairs_a(
+    int isa, float *out, const float *a, long row_step, long column_step, long rows, long k, int height, float scale);
+void gemm_pack_pairs_b(
+    int isa, float *out, const float *b, long row_step, long column_step, long k, long columns);
+/// Panels of B that hold floats, k rows each, to panels of pairs in the same place.
+void gemm_pair_panels(int isa, float *panels, long k, long columns);
 
 typedef struct {
   long depth;

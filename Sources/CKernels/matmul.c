@@ -9,6 +9,7 @@ enum {
   most_tasks = 32,      // more do not help to share evenly
   most_rows = 240,
   most_columns = 512,
+  least_paired = 16,
 };
 
 static int reads_bare_b(const lig_matmul *p) {
@@ -18,7 +19,7 @@ static int reads_bare_b(const lig_matmul *p) {
 static void share_work(lig_matmul *p) {
   p->width = gemm_width(p->isa);
   p->height = gemm_height(p->isa, p->m);
-  p->depth = gemm_depth(p->k);
+  p->depth = p->isa & LIG_ISA_PAIRS ? 2 * gemm_depth(gemm_places(p->isa, p->k)) : gemm_depth(p->k);
   p->batches = 1;
   for (int i = 0; i < p->batch_rank; ++i) p->batches *= p->batch_shape[i];
   p->batches_per_task = p->row_tasks = p->column_tasks = 1;
@@ -51,7 +52,8 @@ static void share_work(lig_matmul *p) {
 }
 
 void lig_matmul_prepare(lig_matmul *p) {
-  p->isa = gemm_isa(p->m, p->n, p->k);
+  int pairs = p->allows_bfloat16 && p->b_is_packed && p->n >= least_paired && p->k >= least_paired;
+  p->isa = pairs ? gemm_isa_of_pairs() : gemm_isa(p->m, p->n, p->k);
   share_work(p);
 }
 
@@ -64,7 +66,7 @@ static long padded_columns(const lig_matmul *p) {
   return p->isa & LIG_ISA_BLAS ? p->n : gemm_round_up(p->n, p->width);
 }
 
-long lig_matmul_packed_count(const lig_matmul *p) { return padded_columns(p) * p->k; }
+long lig_matmul_packed_count(const lig_matmul *p) { return padded_columns(p) * gemm_places(p->isa, p->k); }
 
 enum { pack_panels = 4 };  // of a task
 
@@ -83,8 +85,13 @@ static void pack_task(void *context, long index, int worker) {
   long columns = gemm_min(pack_panels * p->width, job->end - column);
   for (long k = 0; k < p->k; k += p->depth) {
     long depth = gemm_min(p->depth, p->k - k);
-    gemm_pack_b(job->packed + k * padded_columns(p) + column * depth, job->b + k * p->b_row + column * p->b_column,
-                p->b_row, p->b_column, depth, columns, p->width);
+    const float *from = job->b + k * p->b_row + column * p->b_column;
+    if (p->isa & LIG_ISA_PAIRS) {
+      gemm_pack_pairs_b(p->isa, job->packed + gemm_places(p->isa, k) * padded_columns(p) + column * gemm_places(p->isa, depth),
+                        from, p->b_row, p->b_column, depth, columns);
+      continue;
+    }
+    gemm_pack_b(job->packed + k * padded_columns(p) + column * depth, from, p->b_row, p->b_column, depth, columns, p->width);
   }
 }
 
@@ -99,7 +106,7 @@ void lig_matmul_pack(const lig_matmul *p, const float *b, float *packed) {
 }
 
 static int reads_bare_a(const lig_matmul *p) {
-  return p->m == 1 && p->a_column == 1 && p->alpha == 1;
+  return p->m == 1 && p->a_column == 1 && p->alpha == 1 && !(p->isa & LIG_ISA_PAIRS);
 }
 static long a_floats(const lig_matmul *p) {
   return reads_bare_a(p) ? 0 : gemm_round_up(p->rows_per_task * p->depth, 16);
@@ -148,21 +155,26 @@ static void multiply_one(const matmul_job *job, long batch, long row_task, long 
   };
   long k = 0;
   do {  // once even for k = 0, for the bias
-    block.depth = gemm_min(p->depth, p->k - k);
+    const long depth = gemm_min(p->depth, p->k - k);
+    block.depth = gemm_places(p->isa, depth);
     block.accumulate = k > 0 || p->accumulates;
     if (k > 0) block.column_bias = NULL;
-    block.last = k + block.depth >= p->k;
+    block.last = k + depth >= p->k;
     if (reads_bare_a(p)) {
       block.a = a + k;
+    } else if (p->isa & LIG_ISA_PAIRS) {
+      gemm_pack_pairs_a(p->isa, packed_a, a + row * p->a_row + k * p->a_column, p->a_row, p->a_column, rows, depth,
+                        p->height, p->alpha);
+      block.a = packed_a;
     } else {
-      gemm_pack_a(packed_a, a + row * p->a_row + k * p->a_column, p->a_row, p->a_column, rows, block.depth,
+      gemm_pack_a(packed_a, a + row * p->a_row + k * p->a_column, p->a_row, p->a_column, rows, depth,
                   p->height, p->alpha);
       block.a = packed_a;
     }
     block.b_panel = block.depth * p->width;
     block.b_row = p->width;
     if (job->packed_b) {
-      block.b = job->packed_b + k * padded_columns(p) + column * block.depth;
+      block.b = job->packed_b + gemm_places(p->isa, k) * padded_columns(p) + column * block.depth;
     } else if (reads_bare_b(p)) {
       block.b = b + k * p->b_row + column;
       block.b_panel = p->width;
@@ -174,7 +186,7 @@ static void multiply_one(const matmul_job *job, long batch, long row_task, long 
       block.b = packed_b;
     }
     gemm_run(p->isa, &block);
-    k += block.depth;
+    k += depth;
   } while (k < p->k);
 }
 

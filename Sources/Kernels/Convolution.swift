@@ -31,6 +31,7 @@ enum ConvolutionKernels {
       }
     }
     plan.allows_winograd = allowsWinograd(w, context)
+    plan.allows_bfloat16 = context.precision == .bfloat16 && w.constant != nil ? 1 : 0
     unsafe lig_conv_prepare(&plan)
     let settled = plan
     let weights = try unsafe PackedWeights(
@@ -53,7 +54,10 @@ enum ConvolutionKernels {
   /// The largest tiles of Winograd's algorithm: none where sums must keep to the order of the definition, small ones for
   /// weights that training changes, any for constant ones.
   private static func allowsWinograd(_ weights: Operand, _ context: KernelContext) -> Int32 {
-    context.precision != .float32 ? 0 : weights.constant == nil ? 2 : 4
+    switch context.precision {
+    case .strict, .accurate: 0
+    case .float32, .bfloat16: weights.constant == nil ? 2 : 4
+    }
   }
 
   /// Algorithms that read the same packed weights, under one name: sizes choose among them, plans share the weights.

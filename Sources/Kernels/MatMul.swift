@@ -65,6 +65,7 @@ enum MatMulKernels {
     guard y.count > 0 else { return Step { _ in } }
     let isOneMatrix = b.count == (try Checked.multiply(plan.n, plan.k))
     plan.b_is_packed = b.constant != nil && isOneMatrix ? 1 : 0
+    plan.allows_bfloat16 = context.precision == .bfloat16 ? 1 : 0
     unsafe lig_matmul_prepare(&plan)
     let settled = plan
     let scratch = unsafe lig_matmul_workspace(&plan, Int32(context.threads))

@@ -86,6 +86,7 @@ public import TensorCore
     self.updates = updates
     let budget = budget ?? RunBudget(options.limits)
     self.budget = budget
+    try options.precision?.checkProcessor()
     let schedule = try updates.isEmpty ? StateSchedule(order: graph.order) : StateSchedule(graph, updates)
     states = StateStore(
       updates.compactMap { update in

@@ -20,6 +20,7 @@ struct BenchCommand: ParsableCommand {
   var threads: ThreadCounts?
 
   @OptionGroup var limit: LimitOptions
+  @OptionGroup var precision: PrecisionOptions
 
   @Option(
     help: ArgumentHelp(
@@ -53,6 +54,9 @@ struct BenchCommand: ParsableCommand {
 
   func validate() throws {
     if !(1...1_000_000).contains(runs) { throw ValidationError("--runs must lie between 1 and 1000000") }
+    if against != nil, precision.precision ?? .float32 != .float32 {
+      throw ValidationError("--precision cannot be combined with --against: the other engines compute in float32")
+    }
     if !(1...100).contains(starts) { throw ValidationError("--starts must lie between 1 and 100") }
     if let seconds, !(0...3600).contains(seconds) { throw ValidationError("--seconds must lie between 0 and 3600") }
     if let threads, !threads.counts.allSatisfy((1...256).contains) {
@@ -73,9 +77,17 @@ struct BenchCommand: ParsableCommand {
     var p95: Double
     /// Items (along the first axis of the first input) per second at the median.
     var throughput: Double
+    /// Of the outputs from those of float32 on the same inputs, as a share of each output's largest magnitude: the
+    /// element that is furthest off, and the root of the mean square. With another precision only.
+    var deviation: Deviation?
     /// Bytes.
     var arena: Int
     var peakResident: Int
+
+    struct Deviation: Codable {
+      var largest: Double
+      var typical: Double
+    }
   }
 
   func run() throws {
@@ -99,6 +111,13 @@ struct BenchCommand: ParsableCommand {
         start        load \(report.loadTime.fixed(1)) ms   first run \(report.firstRun.fixed(1)) ms
         memory       arena \(ByteCount(bytes: report.arena))   peak resident \(ByteCount(bytes: report.peakResident))
         """)
+      if let deviation = report.deviation {
+        print(
+          """
+          precision    \(precision.precision?.rawValue ?? ""), off float32 by at most \(Float(deviation.largest)) of the largest \
+          output, typically \(Float(deviation.typical))
+          """)
+      }
     }
   }
 
@@ -111,6 +130,7 @@ struct BenchCommand: ParsableCommand {
     var options = Session.Options(threads: threads)
     options.limits = try limit.limits()
     options.cache = cache
+    options.precision = precision.precision
     let loaded = try LoadedModel(model, options: options)
     let graph = loaded.session.graph
     let sizes = try shapes.sizes(for: graph, recipe: loaded.recipeSizes)
@@ -132,12 +152,32 @@ struct BenchCommand: ParsableCommand {
     }
     let latency = Summary(times)
     let items = sizes.first?.first ?? 1
+    // Last, for it takes memory that the run does not.
+    let (arena, peak) = (try loaded.session.memoryUse(sizes).arena, ResidentMemory.peak)
+    let isOther = precision.precision ?? .float32 != .float32
+    let deviation = isOther ? try deviation(of: loaded.session, inputs) : nil
     return Report(
       model: model, shapes: Dictionary(uniqueKeysWithValues: zip(loaded.session.inputs.map(\.name), sizes)),
       threads: loaded.session.options.pool.threads, runs: times.count, loadTime: loaded.loadTime * 1000,
       firstRun: first, minimum: latency.minimum, median: latency.median, p95: latency.p95,
-      throughput: Double(items) / latency.median * 1000, arena: try loaded.session.memoryUse(sizes).arena,
-      peakResident: ResidentMemory.peak)
+      throughput: Double(items) / latency.median * 1000, deviation: deviation,
+      arena: arena, peakResident: peak)
+  }
+
+  /// How far the outputs are from those of float32.
+  private func deviation(of session: Session, _ inputs: [Tensor]) throws -> Report.Deviation {
+    var options = Session.Options(threads: session.options.pool.threads)
+    options.limits = try limit.limits()
+    let expected = try LoadedModel(model, options: options).session.run(inputs)
+    var (largest, typical) = (0.0, 0.0)
+    for (a, b) in zip(try session.run(inputs), expected) where b.element.isFloatingPoint && a.count == b.count {
+      let differences = zip(try a.floats(), try b.floats()).map { abs(Double($0) - Double($1)) }
+      let scale = max(Double(try b.floats().reduce(0) { max($0, abs($1)) }), .leastNormalMagnitude)
+      largest = max(largest, (differences.max() ?? 0) / scale)
+      let square = differences.reduce(0) { $0 + $1 * $1 } / Double(max(differences.count, 1))
+      typical = max(typical, square.squareRoot() / scale)
+    }
+    return Report.Deviation(largest: largest, typical: typical)
   }
 }
 

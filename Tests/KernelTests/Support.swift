@@ -68,3 +68,38 @@ func largestDifference(_ a: [Float], _ b: [Float]) -> Float {
   }
   return worst
 }
+
+/// A plan of any shape: every algorithm is reached by some.
+func randomConvolution(_ random: inout Random, _ seed: Int) -> lig_conv {
+  var plan = lig_conv()
+  let kind = seed % 6
+  plan.batch = random.int(1...3)
+  plan.groups = kind == 1 ? random.int(2...20) : kind == 2 ? random.int(1...4) : 1
+  plan.channels = kind == 1 ? plan.groups : plan.groups * random.int(1...(kind == 3 || kind == 4 ? 60 : 9))
+  plan.filters = plan.groups * random.int(1...(kind == 1 ? 2 : kind == 3 || kind == 4 ? 40 : 15))
+  plan.kernel_h = kind == 4 ? 1 : kind == 1 && seed % 4 != 1 ? [3, 5][random.int(0...1)] : random.int(1...5)
+  plan.kernel_w = kind == 4 ? 1 : kind == 1 || random.chance(2) ? plan.kernel_h : random.int(1...5)
+  plan.stride_h = random.int(1...(kind == 4 && random.chance(2) ? 1 : 3))
+  plan.stride_w = random.chance(2) ? plan.stride_h : random.int(1...2)
+  if kind == 4, seed % 4 == 0 {  // pointwise, and large enough for OpenBLAS
+    (plan.stride_h, plan.stride_w, plan.channels, plan.filters) = (1, 1, random.int(16...60), random.int(16...40))
+  }
+  plan.dilation_h = random.chance(4) ? random.int(1...3) : 1
+  plan.dilation_w = random.chance(4) ? random.int(1...3) : 1
+  let tall = (plan.kernel_h - 1) * plan.dilation_h + 1
+  let wide = (plan.kernel_w - 1) * plan.dilation_w + 1
+  plan.pad_top = kind >= 4 ? 0 : random.int(0...(tall - 1))
+  plan.pad_left = kind >= 4 ? 0 : random.int(0...(wide - 1))
+  plan.height = kind == 5 ? tall : tall + random.int(0...20)
+  // Narrow outputs are gathered, wide ones read the padded input shifted.
+  plan.width = kind == 5 ? wide : wide + random.int(0...(random.chance(2) ? 60 : 4))
+  if kind == 5 { (plan.dilation_h, plan.dilation_w, plan.height, plan.width) = (1, 1, plan.kernel_h, plan.kernel_w) }
+  plan.out_h = (plan.height + plan.pad_top - (kind == 5 ? plan.height : tall)) / plan.stride_h + 1
+  plan.out_w = (plan.width + plan.pad_left - (kind == 5 ? plan.width : wide)) / plan.stride_w + 1
+  plan.activation = lig_activation(kind: activations[seed % activations.count], alpha: 0.2, beta: 0.6)
+  return plan
+}
+
+let activations = [
+  LIG_IDENTITY, LIG_RELU, LIG_CLIP, LIG_LEAKY_RELU, LIG_HARD_SIGMOID, LIG_HARD_SWISH, LIG_SIGMOID, LIG_SILU, LIG_TANH,
+]

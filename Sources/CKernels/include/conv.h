@@ -41,6 +41,9 @@ typedef struct {
   lig_activation activation;
   /// The largest side of a tile (2 or 4) with which LIG_CONV_WINOGRAD may be chosen; 0: never.
   int allows_winograd;
+  /// Products may be of operands that are rounded to bfloat16 (two to a place of a panel), where that is faster. Weights
+  /// are constant then.
+  int allows_bfloat16;
   /// Weights are those of the convolution whose adjoint this is: `[channels, filters / groups, …]`, turned around.
   int is_adjoint;
 

@@ -18,6 +18,8 @@ typedef struct {
   float alpha;
   /// b is one matrix, packed ahead by `lig_matmul_pack`.
   int b_is_packed;
+  /// b, which is packed, and a may be rounded to bfloat16, where that is faster.
+  int allows_bfloat16;
   /// y already holds what the product is added to.
   int accumulates;
   lig_activation activation;

@@ -1,5 +1,6 @@
 import ArgumentParser
 import GraphIR
+import Kernels
 import Runtime
 import TensorCore
 
@@ -21,6 +22,7 @@ struct RunOptions: ParsableArguments {
     help: ArgumentHelp(
       "The most that the cache's folder may take; models that were not used for longest go first.", valueName: "bytes"))
   var cacheLimit = ByteCount(bytes: 2 << 30)
+  @OptionGroup var precision: PrecisionOptions
 
   func validate() throws {
     if let threads, !(1...256).contains(threads) { throw ValidationError("--threads must lie between 1 and 256") }
@@ -31,8 +33,29 @@ struct RunOptions: ParsableArguments {
     options.limits = try limit.limits()
     options.cache = cache
     options.cacheLimit = cacheLimit.bytes
+    options.precision = precision.precision
     options.log = { writeToStandardError("note: \($0.printable)\n") }
     return options
+  }
+}
+
+/// What every command takes that computes for people.
+struct PrecisionOptions: ParsableArguments {
+  @Option(
+    help: """
+      How convolutions and products are computed: strict (float32, sums in the order of the definition), float32 (the \
+      fastest algorithm), bfloat16 (operands of 8 bits where that is faster; results are typically off by some \
+      thousandths, which bench measures; needs AVX512_BF16), accurate (float64 sums in convolutions; slow). Default: float32 for \
+      prepared graphs.
+      """, transform: PrecisionOptions.named)
+  var precision: Precision?
+
+  private static func named(_ text: String) throws -> Precision {
+    guard let precision = Precision(rawValue: text) else {
+      let known = Precision.allCases.map(\.rawValue).joined(separator: ", ")
+      throw ValidationError("--precision is one of \(known), not '\(text)'")
+    }
+    return precision
   }
 }
 
