@@ -251,7 +251,9 @@ static void rows_task(void *context, long index, int worker) {
       if (op == LIG_REDUCE_MEAN) result = mean_##s(total, plan->terms); \
       if (op == LIG_REDUCE_L2 || op == LIG_REDUCE_LOG_SUM || op == LIG_REDUCE_LOG_SUM_EXP) { \
         double real = finish(op, reals, plan->terms, isinf(shift) ? 0 : shift); \
-        result = is_real || (real > -9e18 && real < 9e18) ? (T)real : (T)(lowest); \
+        /* What no integer of the type holds is its nearest; what is no number, its least. */ \
+        if (is_real || (real > (double)(lowest) && real < (double)(highest))) result = (T)real; \
+        else result = real >= (double)(highest) ? (T)(highest) : (T)(lowest); \
       } \
       ((T *)work->y)[i] = result; \
     } \

@@ -181,13 +181,13 @@ extension Graph {
     -> (types: [TensorType], contents: [Dimension]?)
   {
     do {
+      // Nothing reads such a node, and passes count on a first output.
+      guard context.outputCount > 0 else {
+        throw LigatureError(.arity, "\(op.name) names none of its outputs; leave the node out")
+      }
       let types = try op.inferTypes(context)
       guard types.count >= context.outputCount else {
         throw LigatureError(.arity, "\(op.name) has \(types.count) outputs, but \(context.outputCount) are named")
-      }
-      // Nothing reads such a node, and passes count on a first output.
-      guard context.outputCount > 0 || types.isEmpty || op is Opaque else {
-        throw LigatureError(.arity, "\(op.name) names none of its \(types.count) outputs; leave the node out")
       }
       guard let first = types.first, first.element.isInteger, let rank = first.rank, rank <= 1 else {
         return (types, nil)

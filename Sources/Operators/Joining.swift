@@ -96,7 +96,6 @@ public struct Split: Operator {
     try context.expectInputs(1...2)
     let input = try context.input(0)
     let count = context.outputCount
-    guard count > 0 else { throw LigatureError(.arity, "names none of its outputs; leave the node out") }
     guard let shape = input.shape else { return Array(repeating: TensorType(input.element, nil), count: count) }
     let axis = try normalizedAxis(axis, rank: shape.count)
     return try sizes(context, of: shape[axis], count).map { size in

@@ -8,7 +8,24 @@ import Testing
     .appending(path: "Fixtures/fuzz")
 
   @Test(arguments: FuzzTarget.allCases) func everyFileEnds(_ target: FuzzTarget) throws {
-    let folder = Self.folder.appending(path: target.rawValue)
+    try replay(Self.folder.appending(path: target.rawValue), target)
+  }
+
+  /// The fewest inputs that reach all code which fuzzing has reached; `Tests/Fuzzing/keep` makes them.
+  @Test(arguments: FuzzTarget.allCases) func everyKeptInputEnds(_ target: FuzzTarget) throws {
+    let folder = FileManager.default.temporaryDirectory.appending(path: "ligature-corpus-\(UUID().uuidString)")
+    try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
+    defer { try? FileManager.default.removeItem(at: folder) }
+    let tar = Process()
+    tar.executableURL = URL(filePath: "/usr/bin/env")
+    tar.arguments = ["tar", "-xzf", Self.folder.appending(path: "\(target.rawValue).tar.gz").path, "-C", folder.path]
+    try tar.run()
+    tar.waitUntilExit()
+    try #require(tar.terminationStatus == 0)
+    try replay(folder, target)
+  }
+
+  private func replay(_ folder: URL, _ target: FuzzTarget) throws {
     let files = try FileManager.default.contentsOfDirectory(at: folder, includingPropertiesForKeys: nil)
     #expect(!files.isEmpty)
     var good = 0
