@@ -22,9 +22,10 @@ test: packages build models venv test-models
 	swift build $(SWIFT_FLAGS) --build-tests
 	swift test $(SWIFT_FLAGS) --skip-build --no-parallel
 
-measure: build models test-models
+# What is released is what is measured.
+measure: release models test-models
 	Tests/Parity/venv.sh --openvino
-	Tests/Performance/measure.py cases starts scaling limits tables
+	Tests/Performance/measure.py --program .build/static/ligature cases starts scaling limits tables
 
 conformance: packages
 	@Tests/Conformance/fetch

@@ -179,6 +179,8 @@ extension PreparedCache {
   /// The packed weights of a prepared model, as far as they are kept and whole.
   func packed(_ entry: Entry, of model: Model) -> [PackedConstants.Packed] {
     guard unsafe access(entry.packedPath, F_OK) == 0 else { return [] }
+    // Its checksum was the only use of the model's own weights so far, and for packed ones it stays that.
+    for value in model.graph.values { value.tensor?.releaseFilePages() }
     do {
       let items = try PackedFile.read(entry.packedPath, key: entry.key)
       return items.compactMap { item in

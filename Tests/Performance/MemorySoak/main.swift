@@ -45,11 +45,13 @@ func soak(_ arguments: [String]) throws -> Bool {
       }
     }
   }
-  var seen: Set<[[Int]]> = []
+  // Of each size a number: sizes themselves would be memory that grows.
+  var seen: Set<Int> = []
+  seen.reserveCapacity(max(runs, 0))
   func inputs() throws -> [Tensor] {
     var shapes = drawShapes()
     var tries = 1
-    while !seen.insert(shapes).inserted, tries < 1000 {
+    while !seen.insert(shapes.hashValue).inserted, tries < 1000 {
       shapes = drawShapes()
       tries += 1
     }
