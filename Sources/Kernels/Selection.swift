@@ -101,6 +101,7 @@ enum SelectionKernels {
     // Without boxes there may be any number of images and classes.
     for image in 0..<(kept.isEmpty ? 0 : images) {
       for kind in 0..<classes {
+        try checkTime()
         let found = unsafe allBoxes.withUnsafeBufferPointer { boxes in
           unsafe allScores.withUnsafeBufferPointer { scores in
             unsafe workspace.withUnsafeMutableBytes { space in
@@ -168,7 +169,10 @@ enum SelectionKernels {
       return false
     }
     // Of equal slices the first comes first.
-    let sorted = (0..<line.count).sorted { precedes($0, $1) || (!precedes($1, $0) && $0 < $1) }
+    let sorted = try (0..<line.count).sorted {
+      if $0 % 1024 == 0 { try checkTime() }
+      return precedes($0, $1) || (!precedes($1, $0) && $0 < $1)
+    }
     var groups: [[Int]] = []
     for slice in sorted {
       if let last = groups.last?[0], !precedes(last, slice) {

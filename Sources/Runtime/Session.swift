@@ -354,7 +354,8 @@ extension Session {
     try check?(Results(session: self, plan: plan, isCommitted: false))
     guard !states.isEmpty else { return }
     isTorn = true
-    try run(plan, plan.commitStep..<plan.steps.count, observer)
+    // It is short, and half of it would be worse than a late end.
+    try run(plan, plan.commitStep..<plan.steps.count, observer, isLimited: false)
     plan.copyStates(states)
     isTorn = false
   }
@@ -371,9 +372,12 @@ extension Session {
     unsafe plan.bind(arena: arena.base, entries: entries, states: states)
   }
 
-  private func run(_ plan: Plan, _ steps: Range<Int>, _ observer: (any StepObserver)?) throws {
+  private func run(
+    _ plan: Plan, _ steps: Range<Int>, _ observer: (any StepObserver)?, isLimited: Bool = true
+  ) throws {
     do {
-      try unsafe plan.run(steps, arena: arena.base, pool: options.pool.handle, budget: budget, observer: observer)
+      try unsafe plan.run(
+        steps, arena: arena.base, pool: options.pool.handle, budget: isLimited ? budget : nil, observer: observer)
     } catch {
       let node = graph[error.node]
       guard let cause = error.cause as? LigatureError else { throw error.cause }
