@@ -162,9 +162,13 @@ enum SelectionKernels {
     func element(_ slice: Int, _ place: Int) -> Scalar {
       values[(place / line.inner * line.count + slice) * line.inner + place % line.inner]
     }
+    // What is no number comes last, and is equal to itself.
+    func isLess(_ a: Scalar, _ b: Scalar) -> Bool { a < b || (a == a && b != b) }
     func precedes(_ a: Int, _ b: Int) -> Bool {
-      for place in 0..<width where element(a, place) != element(b, place) {
-        return element(a, place) < element(b, place)
+      for place in 0..<width {
+        let (x, y) = (element(a, place), element(b, place))
+        if isLess(x, y) { return true }
+        if isLess(y, x) { return false }
       }
       return false
     }
