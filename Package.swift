@@ -109,8 +109,10 @@ let package = Package(
     module("Passes", ["GraphIR", "Operators", "TensorCore"]),
     module("Autodiff", ["GraphIR", "Operators", "TensorCore"]),
     module("Kernels", ["CKernels", "CSystem", "GraphIR", "Operators", "TensorCore"]),
+    module("Runtime", ["CKernels", "GraphIR", "Kernels", "Operators", "Passes", "TensorCore"]),
     module(
-      "Runtime", ["CKernels", "CSystem", "GraphIR", "Kernels", "ONNXFormat", "Operators", "Passes", "TensorCore"]),
+      "Loading",
+      ["CKernels", "CSystem", "GraphIR", "Kernels", "ONNXFormat", "Operators", "Runtime", "TensorCore"]),
     module("Measuring", ["CKernels", "GraphIR", "Kernels", "Operators", "Runtime", "TensorCore"]),
     module("Training", ["Autodiff", "GraphIR", "ONNXFormat", "Operators", "Runtime", "TensorCore"]),
     // Images
@@ -148,6 +150,7 @@ let package = Package(
       "ligature",
       [
         "Architectures", "GraphIR", "Imaging", "Kernels", "MMOCRConverter", "Measuring", "ONNXFormat", "Operators",
+        "Architectures", "GraphIR", "Imaging", "Loading", "MMOCRConverter", "Measuring", "ONNXFormat", "Operators",
         "Parity",
         "Passes", "PyTorchCheckpoint", "Runtime", "Synthesis", "TensorCore", "TensorFiles", "TrainingLoop",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
@@ -162,7 +165,7 @@ let package = Package(
     .executableTarget(
       name: "conformance",
       dependencies: [
-        "GraphIR", "ONNXFormat", "Operators", "Runtime", "TensorCore",
+        "GraphIR", "Loading", "ONNXFormat", "Operators", "Runtime", "TensorCore",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ], path: "Tests/Conformance/Runner", swiftSettings: swiftSettings),
     // Tests
@@ -185,7 +188,10 @@ let package = Package(
     tests("GraphIRTests", ["GraphIR", "TensorCore"]),
     tests(
       "RuntimeTests",
-      ["CAllocationCounter", "GraphIR", "Kernels", "ONNXFormat", "Operators", "Passes", "Runtime", "TensorCore"]),
+      [
+        "CAllocationCounter", "GraphIR", "Kernels", "Loading", "ONNXFormat", "Operators", "Passes", "Runtime",
+        "TensorCore",
+      ]),
     tests(
       "TrainingTests",
       ["CKernels", "GraphIR", "ONNXFormat", "Operators", "Runtime", "TensorCore", "TestSupport", "Training"]),

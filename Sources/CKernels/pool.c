@@ -1,12 +1,14 @@
 #define _GNU_SOURCE
 #include "pool.h"
 
+#include <math.h>
 #include <pthread.h>
 #include <sched.h>
 #include <stdatomic.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #if defined(__x86_64__)
 #include <immintrin.h>
@@ -37,6 +39,7 @@ struct lig_pool {
   atomic_bool stopping;
   lig_body body;
   void *context;
+  double deadline;        // of the caller
   atomic_long count;
   int threads;
   pthread_mutex_t turn;   // callers from different threads take turns
@@ -49,9 +52,39 @@ struct lig_pool {
 
 static _Thread_local lig_pool *inside;
 static _Thread_local int inside_worker;
+static _Thread_local double own_deadline = INFINITY;
+
+// ── Time ────────────────────────────────────────────────────────────────────
+double lig_clock(void) {
+  struct timespec time;
+  clock_gettime(CLOCK_MONOTONIC_COARSE, &time);
+  return (double)time.tv_sec + (double)time.tv_nsec * 1e-9;
+}
+
+double lig_set_deadline(double deadline) {
+  double before = own_deadline;
+  own_deadline = deadline;
+  return before;
+}
+
+// The clock only goes on, so what was over once stays over: nothing need be remembered.
+static int is_over(double deadline) { return deadline < INFINITY && deadline < lig_clock(); }
+
+int lig_is_over(void) { return is_over(inside ? inside->deadline : own_deadline); }
+
+// Takes all indices that nobody has claimed yet, so that nobody runs them.
+static long claim_rest(lig_pool *pool, uint32_t job, long count) {
+  uint_fast64_t seen = atomic_load_explicit(&pool->ticket, memory_order_acquire);
+  while ((uint32_t)(seen >> 32) == job && (long)(uint32_t)seen < count) {
+    if (atomic_compare_exchange_weak(&pool->ticket, &seen, (uint64_t)job << 32 | (uint64_t)count)) {
+      return count - (long)(uint32_t)seen;
+    }
+  }
+  return 0;
+}
 
 static void run_share(lig_pool *pool, uint32_t job, int worker) {
-  for (;;) {
+  for (int is_first = 1;; is_first = 0) {
     uint_fast64_t seen = atomic_load_explicit(&pool->ticket, memory_order_acquire);
     for (;;) {
       if ((uint32_t)(seen >> 32) != job) return;
@@ -60,9 +93,15 @@ static void run_share(lig_pool *pool, uint32_t job, int worker) {
       if (atomic_compare_exchange_weak_explicit(
               &pool->ticket, &seen, seen + 1, memory_order_acq_rel, memory_order_acquire)) break;
     }
-    pool->body(pool->context, (long)(uint32_t)seen, worker);
+    long done = 1;
+    // The first of each thread needs no look: most jobs are so short that the clock would show.
+    if (!is_first && is_over(pool->deadline)) {
+      done += claim_rest(pool, job, atomic_load_explicit(&pool->count, memory_order_relaxed));
+    } else {
+      pool->body(pool->context, (long)(uint32_t)seen, worker);
+    }
     // Both in one order with what `await` does: either it sees the number, or this sees that it sleeps.
-    atomic_fetch_add(&pool->finished, 1);
+    atomic_fetch_add(&pool->finished, done);
     if (worker != 0 && atomic_load(&pool->awaited)) {
       pthread_mutex_lock(&pool->gate);
       pthread_cond_signal(&pool->done);
@@ -184,22 +223,27 @@ static void run_job(lig_pool *pool, long count, lig_body body, void *context) {
   await(pool, count);
 }
 
-void lig_parallel(lig_pool *pool, long count, lig_body body, void *context) {
-  if (!pool || inside == pool) {
-    int worker = pool ? inside_worker : 0;
-    for (long index = 0; index < count; ++index) body(context, index, worker);
-    return;
+static void run_alone(double deadline, long count, lig_body body, void *context, int worker) {
+  for (long index = 0; index < count; ++index) {
+    if (index > 0 && is_over(deadline)) return;
+    body(context, index, worker);
   }
+}
+
+void lig_parallel(lig_pool *pool, long count, lig_body body, void *context) {
+  if (!pool) return run_alone(own_deadline, count, body, context, 0);
+  if (inside == pool) return run_alone(pool->deadline, count, body, context, inside_worker);
   pthread_mutex_lock(&pool->turn);
   lig_pool *outer = inside;
   int outer_worker = inside_worker;
   inside = pool;
   inside_worker = 0;
+  pool->deadline = own_deadline;
   const long most = 1L << 30;  // an index fits the ticket's lower half
   if (pool->threads > 1 && count > 1 && count <= most) {
     run_job(pool, count, body, context);
   } else {
-    for (long index = 0; index < count; ++index) body(context, index, 0);
+    run_alone(own_deadline, count, body, context, 0);
   }
   inside = outer;
   inside_worker = outer_worker;

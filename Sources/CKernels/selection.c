@@ -4,6 +4,7 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "pool.h"
 #include "tasks.h"
 
 // ── TopK: a heap of the k best so far, the worst on top; then it is sorted in place ─
@@ -258,7 +259,8 @@ long lig_non_max_suppression(
   // `below` with largest = 1 puts the later of equal entries on top; negated indices turn that round.
   for (long i = 0; i < candidates; i++) heap[i].index = -heap[i].index;
   for (long root = candidates / 2 - 1; root >= 0; root--) sift(heap, root, candidates, 1);
-  while (candidates > 0 && found < limit) {
+  // Each looks at all that were kept: with many, that takes long.
+  while (candidates > 0 && found < limit && (candidates % 1024 || !lig_is_over())) {
     long next = -heap[0].index;
     heap[0] = heap[--candidates];
     sift(heap, 0, candidates, 1);

@@ -71,7 +71,7 @@ extension EinsumKernels {
       y.fill(0)
       let factors = try inputs.indices.map { try operands.input($0) }
       var index = 0
-      forEachPlace(shape) { place in
+      try forEachPlace(shape) { place in
         var value = 1.0
         for (factor, step) in zip(factors, steps) { value *= factor[zip(place, step).reduce(0) { $0 + $1.0 * $1.1 }] }
         y[index / inner] += value

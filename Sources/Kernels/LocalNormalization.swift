@@ -24,6 +24,7 @@ enum LocalNormalizationKernels {
         for inner in 0..<line.inner {
           func at(_ channel: Int) -> Int { (outer * line.count + channel) * line.inner + inner }
           for channel in 0..<line.count {
+            if channel % 64 == 0 { try checkTime() }
             var sum = 0.0
             for other in max(
               0, channel - before)...min(line.count - 1, channel.addingReportingOverflow(after).partialValue)
@@ -50,16 +51,16 @@ enum LocalNormalizationKernels {
       let (mean, variance) = (try operands.output(1), try operands.output(2))
       mean.fill(0)
       variance.fill(0)
-      func each(_ body: (Int, Int) -> Void) {
+      func each(_ body: (Int, Int) -> Void) throws {
         var index = 0
-        forEachPlace(shape) { place in
+        try forEachPlace(shape) { place in
           body(index, zip(place, steps).reduce(0) { $0 + $1.0 * $1.1 })
           index += 1
         }
       }
-      each { mean[$1] += x[$0] / count }
-      each { variance[$1] += (x[$0] - mean[$1]) * (x[$0] - mean[$1]) / count }
-      each { y[$0] = (x[$0] - mean[$1]) / (variance[$1].squareRoot() + 1e-9) }
+      try each { mean[$1] += x[$0] / count }
+      try each { variance[$1] += (x[$0] - mean[$1]) * (x[$0] - mean[$1]) / count }
+      try each { y[$0] = (x[$0] - mean[$1]) / (variance[$1].squareRoot() + 1e-9) }
     }
   }
 

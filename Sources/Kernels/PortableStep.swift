@@ -95,6 +95,8 @@ extension Step {
         unsafe convert(
           operand.element, .float64, memory.raw(operand), memory.workspace + offset, operand.count, memory.pool)
       }
+      // What was left out in the middle of an input must not be taken for its elements.
+      try checkTime()
       try body(
         PortableOperands(
           inputs: inputs.map { $0.map { numbers($0.offset, $0.operand.count) } },
@@ -126,11 +128,22 @@ extension Step {
   unsafe _ = lig_cast(from.rawValue, to.rawValue, x, y, count, pool)
 }
 
-/// Calls `body` with every place of a shape, in row-major order.
-func forEachPlace(_ shape: [Int], _ body: ([Int]) throws -> Void) rethrows {
+/// For loops that may take long and do not use the pool: throws once the time of the run is over.
+func checkTime() throws {
+  guard lig_is_over() == 0 else { throw LigatureError(.limit, "the time of the run is over") }
+}
+
+/// Calls `body` with every place of a shape, in row-major order. Throws as well once the time of the run is over.
+func forEachPlace(_ shape: [Int], _ body: ([Int]) throws -> Void) throws {
   guard !shape.contains(0) else { return }
   var place = [Int](repeating: 0, count: shape.count)
+  var left = 1024
   while true {
+    left -= 1
+    if left == 0 {
+      try checkTime()
+      left = 1024
+    }
     try body(place)
     var axis = shape.count - 1
     while axis >= 0 {

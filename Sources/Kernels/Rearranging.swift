@@ -73,9 +73,9 @@ enum RearrangingKernels {
       let (x, y) = (try operands.input(0), try operands.output())
       y.fill(0)
       var row = 0
-      forEachPlace(block) { tap in
+      try forEachPlace(block) { tap in
         var column = 0
-        forEachPlace(counts) { place in
+        try forEachPlace(counts) { place in
           defer { column += 1 }
           var at = 0
           for axis in image.indices {
@@ -135,7 +135,7 @@ enum RearrangingKernels {
       var at = 0
       for image in 0..<(y.count / max(1, extent(sizes) * axes)) {
         let base = image * axes * (axes + 1)
-        forEachPlace(sizes) { place in
+        try forEachPlace(sizes) { place in
           // From -1 to 1, x first: the last axis of the image.
           func coordinate(_ axis: Int) -> Double {
             let (index, size) = (Double(place[axis]), Double(sizes[axis]))
@@ -162,15 +162,16 @@ enum RearrangingKernels {
       let (x, y, work) = (try operands.input(0), try operands.output(), try operands.output(1))
       for matrix in 0..<y.count {
         for index in 0..<size * size { work[index] = x[matrix * size * size + index] }
-        y[matrix] = determinant(work, size)
+        y[matrix] = try determinant(work, size)
       }
     }
   }
 
   /// By elimination with the largest pivot of each column.
-  private static func determinant(_ m: Numbers, _ size: Int) -> Double {
+  private static func determinant(_ m: Numbers, _ size: Int) throws -> Double {
     var result = 1.0
     for column in 0..<size {
+      try checkTime()
       var pivot = column
       for row in column..<size where abs(m[row * size + column]) > abs(m[pivot * size + column]) { pivot = row }
       let value = m[pivot * size + column]

@@ -101,6 +101,7 @@ enum SelectionKernels {
     // Without boxes there may be any number of images and classes.
     for image in 0..<(kept.isEmpty ? 0 : images) {
       for kind in 0..<classes {
+        try checkTime()
         let found = unsafe allBoxes.withUnsafeBufferPointer { boxes in
           unsafe allScores.withUnsafeBufferPointer { scores in
             unsafe workspace.withUnsafeMutableBytes { space in
@@ -161,14 +162,21 @@ enum SelectionKernels {
     func element(_ slice: Int, _ place: Int) -> Scalar {
       values[(place / line.inner * line.count + slice) * line.inner + place % line.inner]
     }
+    // What is no number comes last, and is equal to itself.
+    func isLess(_ a: Scalar, _ b: Scalar) -> Bool { a < b || (a == a && b != b) }
     func precedes(_ a: Int, _ b: Int) -> Bool {
-      for place in 0..<width where element(a, place) != element(b, place) {
-        return element(a, place) < element(b, place)
+      for place in 0..<width {
+        let (x, y) = (element(a, place), element(b, place))
+        if isLess(x, y) { return true }
+        if isLess(y, x) { return false }
       }
       return false
     }
     // Of equal slices the first comes first.
-    let sorted = (0..<line.count).sorted { precedes($0, $1) || (!precedes($1, $0) && $0 < $1) }
+    let sorted = try (0..<line.count).sorted {
+      if $0 % 1024 == 0 { try checkTime() }
+      return precedes($0, $1) || (!precedes($1, $0) && $0 < $1)
+    }
     var groups: [[Int]] = []
     for slice in sorted {
       if let last = groups.last?[0], !precedes(last, slice) {

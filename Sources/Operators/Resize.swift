@@ -91,9 +91,9 @@ public struct Resize: Operator {
     guard let scales = try context.constant(2)?.floats() else {
       return [TensorType(input.element, unknown(shape, axes))]
     }
-    let regions = try regionSizes(context, axes.count)
+    // ONNX's text has the region's part of the axis in it, but neither its inference nor ONNX Runtime does.
     for (index, axis) in axes.enumerated() where index < scales.count {
-      result[axis] = try scaled(shape[axis], scales[index] * regions[index], scales.count == axes.count)
+      result[axis] = try scaled(shape[axis], scales[index], scales.count == axes.count)
     }
     guard scales.count == axes.count else {
       throw LigatureError(.shape, "there are \(scales.count) scales for \(axes.count) axes")
@@ -122,11 +122,7 @@ public struct Resize: Operator {
     return type.sizes != [0]
   }
 
-  /// How much of each axis is taken: all of it, unless a region is cropped.
-  private func regionSizes(_ context: InferenceContext, _ count: Int) throws -> [Float] {
-    try regions(context, count).map { $0.end - $0.start }
-  }
-
+  /// Where the part of each axis begins and ends that is taken: all of it, unless a region is cropped.
   private func regions(_ context: InferenceContext, _ count: Int) throws -> [(start: Float, end: Float)] {
     guard coordinates == .cropAndResize else { return Array(repeating: (0, 1), count: count) }
     guard let roi = try context.constant(1)?.floats(), roi.count == 2 * count else {
@@ -184,9 +180,8 @@ extension Resize {
     }
     guard let scales = try context.constant(2)?.floats(), scales.count == axes.count else { return nil }
     return try axes.enumerated().map { index, axis in
-      let region = regions[index]
-      let output = try scaled(.fixed(sizes[axis]), scales[index] * (region.end - region.start), true).value ?? 0
-      return Axis(axis: axis, input: sizes[axis], output: output, scale: scales[index], region: region)
+      let output = try scaled(.fixed(sizes[axis]), scales[index], true).value ?? 0
+      return Axis(axis: axis, input: sizes[axis], output: output, scale: scales[index], region: regions[index])
     }
   }
 

@@ -6,7 +6,9 @@ import TensorCore
 extension Evaluator {
   /// Runs one operator on data of any kind.
   func evaluate(_ op: any Operator, data inputs: [Datum?], outputCount: Int) throws -> [Datum] {
-    if kernels.takesData(op) { return try kernels.evaluate(op, data: inputs, DataContext(byteLimit: byteLimit)) }
+    if kernels.takesData(op) {
+      return try budget.limiting { try kernels.evaluate(op, data: inputs, DataContext(byteLimit: byteLimit)) }
+    }
     if op is Identity, let first = inputs.first, let first { return [first] }
     let tensors = try inputs.enumerated().map { index, datum in try datum?.tensor("input \(index)") }
     let takesText = tensors.contains { $0?.element == .string }

@@ -26,7 +26,7 @@ package struct Evaluator: Sendable {
     if op.traits.contains(.hasDataDependentShape) {
       let context = KernelContext(
         inputs: operands, outputs: [], threads: pool.threads, packed: PackedConstants(), precision: precision)
-      return try kernels.evaluate(op, inputs, context)
+      return try budget.limiting { try kernels.evaluate(op, inputs, context) }
     }
     let known = InferenceContext(
       inputs: inputs.map { $0.map { TensorType($0.element, sizes: $0.shape) } }, constants: inputs,
@@ -70,7 +70,7 @@ package struct Evaluator: Sendable {
         guard let base = buffer.baseAddress else { return }
         let memory = unsafe StepMemory(
           addresses: base, workspace: UnsafeMutableRawPointer(mutating: workspace.address), pool: pool.handle)
-        try step.body(memory)
+        try budget.limiting { try step.body(memory) }
       }
     }
     return try zip(outputs, storages).map { try Tensor($0.element, $0.shape, storage: $1) }

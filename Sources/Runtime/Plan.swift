@@ -109,16 +109,18 @@ import TensorCore
   }
 
   /// The loop. Allocates nothing.
+  ///
+  /// - Parameter budget: `nil` for what must not be broken off.
   func run(
-    _ range: Range<Int>, arena: UnsafeMutableRawPointer, pool: OpaquePointer?, budget: RunBudget,
+    _ range: Range<Int>, arena: UnsafeMutableRawPointer, pool: OpaquePointer?, budget: RunBudget?,
     observer: (any StepObserver)?
   ) throws(StepFailure) {
     for index in range {
       let step = steps[index]
+      let memory = unsafe StepMemory(
+        addresses: UnsafePointer(addresses), workspace: arena + step.workspaceOffset, pool: pool)
       do {
-        try budget.checkTime()
-        try step.body(
-          unsafe StepMemory(addresses: UnsafePointer(addresses), workspace: arena + step.workspaceOffset, pool: pool))
+        if let budget { try budget.limiting { try step.body(memory) } } else { try step.body(memory) }
       } catch {
         throw StepFailure(node: step.node, cause: error)
       }

@@ -1,4 +1,4 @@
-import Glibc
+import CKernels
 import Synchronization
 package import TensorCore
 
@@ -34,21 +34,33 @@ package final class RunBudget: Sendable {
     try checkTime()
   }
 
-  /// Between steps. Throws `.limit` once time is over.
+  /// After a step, or between two. Throws `.limit` once time is over.
   package func checkTime() throws {
-    guard state.withLock({ $0.deadline }) < RunBudget.now else { return }
+    guard isOver else { return }
     throw LigatureError(
       .limit, "the run takes more than \(limits.seconds) seconds; raise the limit 'seconds', or make the input smaller")
   }
 
-  private static func full(_ limits: Limits) -> State {
-    State(deadline: now + limits.seconds, iterationsLeft: limits.iterations)
+  /// Whether time is over. It stays so until the next run.
+  private var isOver: Bool { deadline < lig_clock() }
+  private var deadline: Double { state.withLock { $0.deadline } }
+
+  /// Runs what may take long: once time is over, kernels leave out what they have not begun, and this throws `.limit`.
+  package func limiting<Result>(_ body: () throws -> Result) throws -> Result {
+    let before = lig_set_deadline(deadline)
+    defer { _ = lig_set_deadline(before) }
+    do {
+      let result = try body()
+      try checkTime()
+      return result
+    } catch {
+      // What a kernel found wrong may only be what an earlier part of it did not write.
+      try checkTime()
+      throw error
+    }
   }
 
-  /// Seconds of a clock that is read in a few nanoseconds, and only moves every few milliseconds.
-  private static var now: Double {
-    var time = timespec()
-    unsafe clock_gettime(CLOCK_MONOTONIC_COARSE, &time)
-    return Double(time.tv_sec) + Double(time.tv_nsec) * 1e-9
+  private static func full(_ limits: Limits) -> State {
+    State(deadline: lig_clock() + limits.seconds, iterationsLeft: limits.iterations)
   }
 }

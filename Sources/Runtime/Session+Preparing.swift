@@ -15,7 +15,7 @@ extension Session {
   }
 
   /// Of a graph that passes have been over.
-  convenience init(prepared graph: Graph, options: Options, kernels: KernelTable) throws {
+  package convenience init(prepared graph: Graph, options: Options, kernels: KernelTable) throws {
     var options = options
     options.precision = options.precision ?? .float32
     try self.init(graph, options: options, kernels: kernels)

@@ -26,8 +26,8 @@ public import TensorCore
     public static let defaultMemoryLimit = Limits().memory
     /// How many plans (sets of input sizes) are kept.
     public var planCapacity = 32
-    /// A folder where `Session.load` keeps prepared graphs and packed weights for the next time. It must be writable
-    /// only by who may decide what models compute.
+    /// A folder where `Session.load` (of the module `Loading`) keeps prepared graphs and packed weights for the next
+    /// time. It must be writable only by who may decide what models compute.
     public var cache: String?
     /// The most bytes of that folder: models that were not used for longest are left out when it gets larger.
     public var cacheLimit = 2 << 30
@@ -47,7 +47,7 @@ public import TensorCore
   public let options: Options
   public let updates: [StateUpdate]
   private(set) var planner: Planner
-  let packed = PackedConstants()
+  package let packed = PackedConstants()
   let plans: PlanCache
   /// What a run may still take of iterations and time; one for a session and those of its sub-graphs.
   let budget: RunBudget
@@ -63,8 +63,8 @@ public import TensorCore
   private let states: StateStore
   /// A commit ended half-way.
   private var isTorn = false
-  /// Called after a run whose plan was new.
-  var keeper: PreparedCache.Keeper?
+  /// Called after a run whose plan was new, with what was packed so far.
+  package var keeper: ((PackedConstants, Graph) -> Void)?
   var hasNewPlan = false
   let lock = Monitor()
 
@@ -340,7 +340,7 @@ extension Session {
   func keepPacked() {
     guard hasNewPlan else { return }
     hasNewPlan = false
-    keeper?.keep(packed, of: graph)
+    keeper?(packed, graph)
   }
 
   func makePlan(entries: [(value: ValueID, type: TensorType)]) throws -> Plan {
@@ -355,7 +355,8 @@ extension Session {
     try check?(Results(session: self, plan: plan, isCommitted: false))
     guard !states.isEmpty else { return }
     isTorn = true
-    try run(plan, plan.commitStep..<plan.steps.count, observer)
+    // It is short, and half of it would be worse than a late end.
+    try run(plan, plan.commitStep..<plan.steps.count, observer, isLimited: false)
     plan.copyStates(states)
     isTorn = false
   }
@@ -372,9 +373,12 @@ extension Session {
     unsafe plan.bind(arena: arena.base, entries: entries, states: states)
   }
 
-  private func run(_ plan: Plan, _ steps: Range<Int>, _ observer: (any StepObserver)?) throws {
+  private func run(
+    _ plan: Plan, _ steps: Range<Int>, _ observer: (any StepObserver)?, isLimited: Bool = true
+  ) throws {
     do {
-      try unsafe plan.run(steps, arena: arena.base, pool: options.pool.handle, budget: budget, observer: observer)
+      try unsafe plan.run(
+        steps, arena: arena.base, pool: options.pool.handle, budget: isLimited ? budget : nil, observer: observer)
     } catch {
       let node = graph[error.node]
       guard let cause = error.cause as? LigatureError else { throw error.cause }

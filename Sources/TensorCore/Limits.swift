@@ -20,7 +20,8 @@ public struct Limits: Sendable, Equatable {
   public var memory = 2 << 30
   /// Iterations of all loops of one run together.
   public var iterations = 1_000_000
-  /// Seconds that one run may take. Looked at between steps and between the iterations of loops.
+  /// Seconds that one run may take. Looked at between steps, between the iterations of loops, and between the pieces
+  /// that a step's work is shared out in. What writes state at the end of a training step is not broken off.
   public var seconds = 3600.0
 
   public init() {}

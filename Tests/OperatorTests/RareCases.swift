@@ -52,6 +52,25 @@ import Testing
     #expect(try run(Cast(to: .float8e4m3fn, saturates: false), [large])[0].floats().allSatisfy(\.isNaN))
   }
 
+  // ── What is no number ──
+  /// No order holds for it: it comes last, once, whatever ONNX Runtime makes of it.
+  @Test func uniqueKeepsWhatIsNoNumberOnce() throws {
+    let x = try Tensor([1, .nan, 3, -.infinity, .infinity, .nan, -0.0, 0] as [Float], [8])
+    var graph = Graph(name: "rare")
+    let input = try graph.addInput("x", TensorType(.float32, [8]))
+    let names = ["y", "first", "inverse", "counts"]
+    for result in try graph.append(op("Unique"), [input], name: "unique", outputs: names) {
+      try graph.addOutput(try #require(result))
+    }
+    let results = try Session(graph, options: Session.Options(threads: 1)).run([x])
+    let values = try results[0].floats()
+    #expect(values.dropLast() == [-.infinity, 0, 1, 3, .infinity])
+    #expect(values.last?.isNaN == true)
+    #expect(try results[1].integers() == [3, 6, 0, 2, 4, 1])
+    #expect(try results[2].integers() == [2, 5, 3, 0, 4, 5, 1, 1])
+    #expect(try results[3].integers() == [1, 2, 1, 1, 1, 2])
+  }
+
   // ── Random generators ──
   @Test func generatorsFollowTheirSeed() throws {
     let attributes: [String: Attribute] = ["shape": .ints([4000]), "seed": .float(3), "mean": .float(2)]

@@ -1,6 +1,7 @@
 import Foundation
 import GraphIR
 import Kernels
+import Loading
 import ONNXFormat
 import Operators
 import Runtime

@@ -269,21 +269,62 @@ private func error(_ body: () throws -> Void) -> LigatureError? {
     #expect(try result[0].floats() == [-1, 3])
   }
 
-  @Test func endlessLoopsEnd() throws {
-    let session = try session(looping(Body.doubling()), prepared: false) { $0.limits.iterations = 5000 }
-    let problem = error { _ = try session.run([Tensor(scalar: Int64.max), floats([1])]) }
+  /// What bounds the trips of a loop that never ends: 2^63 - 1 of them, a condition that stays true, or nothing at all.
+  enum Endless: CaseIterable { case trips, condition, both, nothing }
+
+  private func endless(_ kind: Endless, _ change: (inout Session.Options) -> Void) throws -> (Session, [Tensor]) {
+    let (trips, condition) = (kind == .trips || kind == .both, kind == .condition || kind == .both)
+    let graph = try looping(Body.doubling(), trips: trips, condition: condition)
+    let inputs = (trips ? [Tensor(scalar: Int64.max)] : []) + (condition ? [Tensor(scalar: true)] : [])
+    return (try session(graph, prepared: true, change), inputs + [try floats([1])])
+  }
+
+  @Test(arguments: Endless.allCases) func endlessLoopsEnd(_ kind: Endless) throws {
+    let (session, inputs) = try endless(kind) { $0.limits.iterations = 5000 }
+    let problem = error { _ = try session.run(inputs) }
     #expect(problem?.code == .limit)
+    #expect(problem?.message.contains("'iterations'") == true)
     #expect(problem?.node?.contains("loop") == true)
     // The next run has its own budget.
+    guard kind == .trips else { return }
     #expect(try session.run([Tensor(scalar: Int64(4999)), floats([0])])[0].floats() == [0])
   }
 
-  @Test func endlessLoopsEndInTime() throws {
-    let session = try session(looping(Body.doubling()), prepared: false) { $0.limits.seconds = 0.2 }
+  @Test(arguments: Endless.allCases) func endlessLoopsEndInTime(_ kind: Endless) throws {
+    let (session, inputs) = try endless(kind) { $0.limits.seconds = 0.05 }
     let start = ContinuousClock.now
-    let problem = error { _ = try session.run([Tensor(scalar: Int64.max), floats([1])]) }
+    let problem = error { _ = try session.run(inputs) }
     #expect(problem?.code == .limit)
+    #expect(problem?.message.contains("'seconds'") == true)
+    // The loop itself, or what its body was at.
+    #expect(problem?.node != nil)
     #expect(start.duration(to: .now) < .seconds(5))
+  }
+
+  /// A sequence of great length that costs nothing to hold: its elements have no elements.
+  @Test func longScansEnd() throws {
+    var body = Graph(name: "body")
+    let sum = try body.addInput("sum", Body.list)
+    try body.addInput("x", TensorType(.float32, [0]))
+    try body.addOutput(body.append(Binary(.add), [sum, sum], name: "next"), name: "sum.next")
+    var graph = Graph()
+    let start = try graph.addInput("start", TensorType(.float32, [1]))
+    let rows = try graph.addInput("rows", TensorType(.float32, ["a", 0]))
+    let op = try Scan(
+      name: OperatorName("Scan"), attributes: Attributes(["body": .graph(body), "num_scan_inputs": .int(1)]))
+    for case let id? in try graph.append(op, [start, rows], name: "scan", outputs: ["last"]) {
+      try graph.addOutput(id)
+    }
+    let sequence = try Tensor([Float](), [1 << 40, 0])
+    let counted = try session(graph, prepared: true) { $0.limits.iterations = 5000 }
+    #expect(error { _ = try counted.run([floats([1]), sequence]) }?.message.contains("'iterations'") == true)
+    #expect(try counted.run([floats([0]), Tensor([Float](), [5000, 0])])[0].floats() == [0])
+    let timed = try session(graph, prepared: true) { $0.limits.seconds = 0.05 }
+    let begun = ContinuousClock.now
+    let problem = error { _ = try timed.run([floats([1]), sequence]) }
+    #expect(problem?.message.contains("'seconds'") == true)
+    #expect(problem?.node != nil)
+    #expect(begun.duration(to: .now) < .seconds(5))
   }
 
   @Test(arguments: ways) func growthMeetsTheMemoryLimit(prepared: Bool) throws {

@@ -21,4 +21,14 @@ typedef void (*lig_body)(void *context, long index, int worker);
 /// calls from different threads take turns.
 void lig_parallel(lig_pool *pool, long count, lig_body body, void *context);
 
+// ── Time ────────────────────────────────────────────────────────────────────
+/// Seconds of a clock that is read in a few nanoseconds, and only moves every few milliseconds.
+double lig_clock(void);
+/// From then on by `lig_clock`, `lig_parallel` calls of this thread leave out what they have not begun: what a kernel
+/// wrote is worth nothing then, and whoever ran it has to look. INFINITY, which all threads start with: never.
+/// Returns what it was before.
+double lig_set_deadline(double deadline);
+/// Whether the time of the thread's caller is over, for loops that are long and do not use the pool: they may return.
+int lig_is_over(void);
+
 #endif

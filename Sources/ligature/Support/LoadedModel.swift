@@ -1,5 +1,6 @@
 import Architectures
 import GraphIR
+import Loading
 import ONNXFormat
 import Runtime
 import TensorCore

@@ -1,4 +1,5 @@
 import Foundation
+import Loading
 import ONNXFormat
 import Operators
 import Runtime

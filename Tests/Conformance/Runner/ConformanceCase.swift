@@ -75,8 +75,8 @@ extension ConformanceCase {
       || name.hasPrefix("test_training_dropout")
   }
 
-  /// Why the recorded outputs are not what the standard asks for. For all but the last two, ONNX Runtime 1.32 was run
-  /// and gives what we give.
+  /// Why the recorded outputs are not what the standard asks for. ONNX Runtime 1.32 was run on all of them and gives
+  /// what we give, but for Adam, which it does not have.
   var dispute: String? {
     switch name {
     case "test_resize_downsample_scales_linear_align_corners", "test_resize_downsample_scales_cubic_align_corners":

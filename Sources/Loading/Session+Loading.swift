@@ -1,6 +1,7 @@
 public import Kernels
 public import ONNXFormat
 import Operators
+public import Runtime
 
 extension Session {
   /// Reads a model file and prepares it for this machine; with `options.cache`, only for the first time.
@@ -26,7 +27,7 @@ extension Session {
     if let model = cache.graph(entry) {
       let session = try Session(prepared: model.graph, options: options, kernels: kernels)
       session.packed.restore(cache.packed(entry, of: model))
-      session.keeper = PreparedCache.Keeper(cache: cache, entry: entry, made: 0)
+      session.keep(in: cache, entry)
       return (model, session)
     }
     let model = try Model(contentsOf: path, operators: .standard, limits: options.limits)
@@ -36,7 +37,7 @@ extension Session {
       var prepared = model
       prepared.graph = session.graph
       cache.write(prepared, entry)
-      session.keeper = PreparedCache.Keeper(cache: cache, entry: entry, made: 0)
+      session.keep(in: cache, entry)
     }
     return (model, session)
   }
@@ -50,5 +51,11 @@ extension Session {
       try graph.addOutput(output, name: name)
     }
     try self.init(preparing: graph, options: options, kernels: kernels)
+  }
+
+  /// From now on what the session packs is kept.
+  private func keep(in cache: PreparedCache, _ entry: PreparedCache.Entry) {
+    var keeper = PreparedCache.Keeper(cache: cache, entry: entry, made: 0)
+    self.keeper = { keeper.keep($0, of: $1) }
   }
 }
