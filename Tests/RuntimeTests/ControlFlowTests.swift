@@ -254,6 +254,7 @@ private func error(_ body: () throws -> Void) -> LigatureError? {
   /// Branches in branches, each of which reads what the outermost graph has.
   @Test(arguments: ways) func deepNesting(prepared: Bool) throws {
     var branch = try Body.branch(Body.list) { try $0.append(Unary(.neg), [$1], name: "n") }
+    let other = try Body.branch(Body.list) { try $0.append(Unary(.abs), [$1], name: "a") }
     for _ in 0..<20 {
       let inner = branch
       branch = try Body.branch(Body.list) { graph, x in
@@ -261,7 +262,7 @@ private func error(_ body: () throws -> Void) -> LigatureError? {
         let zero = try graph.addConstant("zero", Tensor(scalar: Float(0)))
         let isPositive = try graph.append(Binary(.greater), [total, zero], name: "positive")
         let results = try graph.append(
-          If(whenTrue: inner, whenFalse: inner), [isPositive], captures: [x], name: "if", outputs: ["if.y"])
+          If(whenTrue: other, whenFalse: inner), [isPositive], captures: [x], name: "if", outputs: ["if.y"])
         return try #require(results[0])
       }
     }

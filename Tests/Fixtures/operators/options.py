@@ -74,7 +74,9 @@ for mode, transform, antialias, exclude in itertools.product(("linear", "cubic")
         recorder.case(f"{mode} {transform} {antialias}{exclude} {name}", "Resize", [image, None, scales],
                       {"mode": mode, "coordinate_transformation_mode": transform, "antialias": antialias,
                        "exclude_outside": exclude}, constants=(2,))
-for mode, scales in itertools.product(("nearest", "linear", "cubic"), (f32(1, 1, 1.7, 0.6), f32(1, 1, 1, 1))):
+# Not with scales of 1 alone: ONNX Runtime then copies what it is given, whatever the region.
+scales = f32(1, 1, 1.7, 0.6)
+for mode in ("nearest", "linear", "cubic"):
     recorder.case(f"{mode} region {scales[2]}", "Resize", [image, f32(0, 0, 0.1, -0.2, 1, 1, 0.9, 1.1), scales],
                   {"mode": mode, "coordinate_transformation_mode": "tf_crop_and_resize", "extrapolation_value": 7.0},
                   constants=(1, 2))
