@@ -136,6 +136,15 @@ import Testing
     #expect(graph[graph.inputs[0]].type.shape == ["x.0", "x.1", "H", "x.3"])
   }
 
+  /// Two sizes that follow from values are spelt alike, but to a reader of the file equal names are equal sizes.
+  @Test func sizesThatFollowFromValuesAreWrittenWithoutName() throws {
+    var graph = Graph(name: "g")
+    let x = try graph.addInput("x", TensorType(.float32, [.unknown("found"), .unknown("found") + 1, "H"]))
+    try graph.addOutput(x)
+    let read = try again(Model(graph: graph)).graph
+    #expect(read[read.inputs[0]].type.shape == ["x.0", "x.1", "H"])
+  }
+
   /// Initialisers that are also inputs, as files before IR version 4 have them, are constants.
   @Test func initialisersAreNoInputs() throws {
     let bytes = ONNX.model(

@@ -63,7 +63,7 @@ import Testing
       try PassManager(combination.passes).run(&graph)
       try graph.verify()
       let session = try Session(graph, options: Session.Options(threads: 2))
-      try compare(try inputs.map { try session.run($0) }, expected, Self.tolerance, combination.name)
+      compare(try inputs.map { try session.run($0) }, expected, Self.tolerance, combination.name)
     }
   }
 }

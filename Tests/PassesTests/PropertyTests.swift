@@ -40,7 +40,7 @@ import Testing
       guard rounds > 0 else { continue }
       try graph.compact()
       try graph.verify()
-      try compare(try run(graph, inputs), expected, 1e-5, "\(pass.name) alone")
+      compare(try run(graph, inputs), expected, 1e-5, "\(pass.name) alone")
     }
   }
 
@@ -55,7 +55,7 @@ import Testing
         guard report.changed else { return }
         var stage = graph
         try stage.compact()
-        try compare(try run(stage, inputs), expected, 1e-5, "until \(report.stage)")
+        compare(try run(stage, inputs), expected, 1e-5, "until \(report.stage)")
       }
       #expect(graph.nodeCount <= random.graph.nodeCount)
     }
@@ -112,6 +112,6 @@ import Testing
     let again = try Model(bytes: bytes, operators: .standard).graph
     // A value that is an output twice is copied in a file.
     #expect(again.types.filter { $0 != "Identity" } == graph.types)
-    try compare(try run(again, inputs), try run(graph, inputs), 0, "read back")
+    compare(try run(again, inputs), try run(graph, inputs), 0, "read back")
   }
 }

@@ -22,7 +22,7 @@ func checked(
   var changed = graph
   let reports = try PassManager(passes).run(&changed) { _, graph in try graph.verify() }
   try changed.verify()
-  try compare(try run(changed, inputs), expected, tolerance, "\(passes.map(\.name))", at: location)
+  try compare(run(changed, inputs), expected, tolerance, "\(passes.map(\.name))", at: location)
   return (changed, reports.flatMap(\.notes))
 }
 
@@ -37,11 +37,9 @@ func run(_ graph: Graph, _ inputs: [[Tensor]]) throws -> [[Tensor]] {
 func compare(
   _ produced: [[Tensor]], _ expected: [[Tensor]], _ tolerance: Float, _ what: String,
   at location: SourceLocation = #_sourceLocation
-) throws {
+) {
   for (a, b) in zip(produced.flatMap { $0 }, expected.flatMap { $0 }) {
-    let scale = b.element.isFloatingPoint ? try b.floats().reduce(0) { max($0, abs($1)) } : 1
-    let floor = scale > 0 ? max(1, 0.1 / scale) : 1
-    if let problem = difference(a, b, tolerance * floor) {
+    if let problem = difference(a, b, tolerance, leastScale: 0.1) {
       Issue.record("\(what): \(problem)", sourceLocation: location)
     }
   }

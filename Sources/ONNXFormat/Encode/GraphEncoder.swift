@@ -228,7 +228,8 @@ extension TensorType {
       shape: shape?.map { dimension in
         switch dimension {
         case .fixed(let size): .size(size)
-        case .symbol(let name): .symbol(name)
+        // To a reader of the file, sizes of one name are equal.
+        case .symbol(let name): dimension.isDeterminate ? .symbol(name) : .unknown
         }
       })
   }

@@ -153,17 +153,21 @@ private func compare(_ produced: [Tensor], _ expected: [Tensor?], _ tolerance: F
 }
 
 /// What is wrong with `produced`, or nil if it equals `expected` within `tolerance` of the largest magnitude.
-public func difference(_ produced: Tensor, _ expected: Tensor, _ tolerance: Float) -> String? {
+///
+/// - Parameter leastScale: what a smaller largest magnitude counts as.
+public func difference(
+  _ produced: Tensor, _ expected: Tensor, _ tolerance: Float, leastScale: Float = .leastNormalMagnitude
+) -> String? {
   guard produced.element == expected.element, produced.shape == expected.shape else {
     return "made \(produced.element)\(produced.shape), expected \(expected.element)\(expected.shape)"
   }
   guard produced.element.isFloatingPoint, let a = try? produced.floats(), let b = try? expected.floats() else {
     return sameBits(produced, expected) ? nil : "the values differ"
   }
-  let scale = b.reduce(0) { $1.isFinite ? max($0, abs($1)) : $0 }
+  let scale = b.reduce(leastScale) { $1.isFinite ? max($0, abs($1)) : $0 }
   for (index, (x, y)) in zip(a, b).enumerated() {
     if x == y || (x.isNaN && y.isNaN) { continue }
-    if !(abs(x - y) <= tolerance * max(scale, .leastNormalMagnitude)) {
+    if !(abs(x - y) <= tolerance * scale) {
       return "element \(index) is \(x), expected \(y) (scale \(scale))"
     }
   }
