@@ -20,6 +20,7 @@ package struct Evaluator: Sendable {
 
   /// - Parameter inputs: `nil` where an optional input is left out.
   package func evaluate(_ op: any Operator, _ inputs: [Tensor?], outputCount: Int) throws -> [Tensor] {
+    for tensor in inputs { try budget.limits.elementCount(tensor?.shape ?? []) }
     let operands = try inputs.enumerated().map { index, tensor in
       try tensor.map { try Operand(element: $0.element, shape: $0.shape, constant: $0, slot: index) }
     }

@@ -102,6 +102,8 @@ struct Planner {
     let context = InferenceContext(
       inputs: node.inputs.map { $0.map { type($0, knowledge) } }, constants: tensors,
       contents: node.inputs.map { _ in nil }, outputCount: node.outputs.count)
+    // What is given counts as what is computed: kernels walk along axes beside a 0 as well.
+    for type in context.inputs { try evaluator.budget.limits.elementCount(type?.sizes ?? []) }
     if node.op.traits.contains(.hasDataDependentShape) { return nil }
     // Texts have no place in an arena.
     if context.inputs.contains(where: { $0?.element == .string }) { return nil }
