@@ -106,8 +106,8 @@ let package = Package(
     module("GraphIR", ["TensorCore"]),
     module("ONNXFormat", ["CDeflate", "CONNX", "GraphIR", "TensorCore"]),
     module("Operators", ["GraphIR", "TensorCore"]),
-    module("Passes", ["GraphIR", "Operators", "TensorCore"]),
     module("Autodiff", ["GraphIR", "Operators", "TensorCore"]),
+    module("Passes", ["Autodiff", "GraphIR", "Operators", "TensorCore"]),
     module("Kernels", ["CKernels", "CSystem", "GraphIR", "Operators", "TensorCore"]),
     module("Runtime", ["CKernels", "GraphIR", "Kernels", "Operators", "Passes", "TensorCore"]),
     module(
@@ -149,7 +149,6 @@ let package = Package(
     program(
       "ligature",
       [
-        "Architectures", "GraphIR", "Imaging", "Kernels", "MMOCRConverter", "Measuring", "ONNXFormat", "Operators",
         "Architectures", "GraphIR", "Imaging", "Loading", "MMOCRConverter", "Measuring", "ONNXFormat", "Operators",
         "Parity",
         "Passes", "PyTorchCheckpoint", "Runtime", "Synthesis", "TensorCore", "TensorFiles", "TrainingLoop",

@@ -27,6 +27,7 @@ public enum Pipelines {
   /// Less to compute, by operators that are there already.
   private static func simplifying(_ evaluate: @escaping ConstantFolding.Evaluate) -> [any Pass] {
     [
+      GradientExpansion(),
       IdentityRemoval(),
       ShapeFolding(),
       ConstantFolding(evaluate: evaluate),
